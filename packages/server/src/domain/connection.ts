@@ -1,0 +1,26 @@
+import type { ConnectionId } from './ids.ts'
+
+/** What Administrators allow over a connection. "Use" counts as leaving: filter, sort, merge and hash too. */
+export interface DataPolicy {
+  readonly fields: 'all' | 'not-personal' | { readonly only: readonly string[] }
+  /** Source fields that may only leave hashed. */
+  readonly hashed: readonly string[]
+  /** A boolean field of the source; rows where it is not true are suppressed. */
+  readonly consentField?: string
+  readonly rowsPerRunMax?: number
+}
+
+export interface Connection {
+  readonly id: ConnectionId
+  readonly name: string
+  readonly connectorId: string
+  /** The connector's settings without its secrets. */
+  readonly settings: Readonly<Record<string, string | number | boolean>>
+  /** Names of the secret fields that hold one. */
+  readonly secretsSet: readonly string[]
+  readonly policy: DataPolicy
+  readonly health: 'unknown' | 'healthy' | 'failing'
+  readonly checkedAt: Date | null
+  readonly createdAt: Date
+  readonly revision: number
+}

@@ -1,0 +1,182 @@
+import { holdReason } from '../domain/guard.ts'
+import { NO_COUNTS, addCounts } from '../domain/run.ts'
+import { Pace } from './back-off.ts'
+import { journalText, type Delivered, type Delivering } from './delivering.ts'
+import { endingOfError } from './ending.ts'
+import {
+  LeaseLost,
+  ShuttingDown,
+  type EnginePorts,
+  type LakeSession,
+  type Lease,
+  type RunDiff,
+  type RunOutcome,
+  type RunState,
+} from './ports.ts'
+import type { Plan } from '../domain/plan.ts'
+import { createHash } from 'node:crypto'
+import { deliverFiles } from './stages/deliver-files.ts'
+import { deliverRows } from './stages/deliver-rows.ts'
+import { deliverTable } from './stages/deliver-table.ts'
+import { countsOf, settle } from './stages/settle.ts'
+
+/** How long batches in flight may take to be answered after the run was told to stop. */
+const GRACE_MS = 30_000
+const SAMPLE_ROWS = 100
+
+/**
+ * Carries one run through its stages: plan → select → diff → guard → deliver → settle. What an earlier, broken-off execution
+ * of the same run has reached (plan, difference, answered batches) is taken from the store and not done again.
+ *
+ * Gives the status that the run now has. Throws `LeaseLost` and `ShuttingDown`, and what the store or the disk throws: then
+ * nothing was settled, and the next execution goes on from the journal. `isLastExecution` settles a failure that could
+ * have been tried again.
+ */
+export async function runExport(
+  lease: Lease,
+  ports: EnginePorts,
+  signal: AbortSignal,
+  isLastExecution = false,
+): Promise<RunOutcome> {
+  ports.failpoint('lease')
+  const state = await ports.runs.load(lease)
+  const planned = await planRun(lease, state, ports)
+  if ('outcome' in planned) return planned.outcome
+  const { plan } = planned
+  const lake = await ports.lake.open(plan, signal)
+  try {
+    const diff = state.diff ?? (await diffSources(lease, plan, lake, ports))
+    if (state.purpose === 'preview') return await finishPreview(lease, plan, diff, lake, ports)
+
+    await ports.runs.setStage(lease, 'guard')
+    const held = holdReason(diff.sources, plan.guard, plan.mode, plan.rowsPerRunMax)
+    if (held !== null && state.approvedDigest !== diff.digest) {
+      await ports.runs.hold(lease, held)
+      return { status: 'held', reason: held, retryable: false }
+    }
+
+    const run: Delivering = {
+      lease,
+      plan,
+      diff,
+      state,
+      journal: new Map(state.journal.map((entry) => [journalText(entry), entry])),
+      lake,
+      ports,
+      pace: new Pace(ports.clock),
+      signal,
+      isLastExecution,
+    }
+    await ports.runs.setStage(lease, 'deliver')
+    const delivered = await deliver(run)
+    if (delivered.ending?.type === 'failed' && delivered.ending.retryable && !isLastExecution) {
+      return { status: 'failed-retrying', reason: delivered.ending.reason, retryable: true }
+    }
+    await ports.runs.setStage(lease, 'settle')
+    return await settle(run, delivered)
+  } finally {
+    await lake.close()
+  }
+}
+
+/** Freezes the plan, or ends the run before anything is sent, naming what is missing. */
+async function planRun(
+  lease: Lease,
+  state: RunState,
+  ports: EnginePorts,
+): Promise<{ readonly plan: Plan } | { readonly outcome: RunOutcome }> {
+  if (state.plan !== null) return { plan: state.plan }
+  await ports.runs.setStage(lease, 'plan')
+  try {
+    const plan = await ports.runs.makePlan(lease)
+    await ports.runs.savePlan(lease, plan)
+    ports.failpoint('snapshot')
+    return { plan }
+  } catch (error) {
+    if (error instanceof LeaseLost || error instanceof ShuttingDown) throw error
+    if (!(error instanceof Error) || error.name !== 'Problem') throw error
+    const { reason } = endingOfError(error, '')
+    const standing = { added: [], removed: [] }
+    await ports.runs.settle(lease, { status: 'failed', reason, counts: NO_COUNTS, ledgers: {}, standing })
+    return { outcome: { status: 'failed', reason, retryable: false } }
+  }
+}
+
+async function diffSources(lease: Lease, plan: Plan, lake: LakeSession, ports: EnginePorts): Promise<RunDiff> {
+  await ports.runs.setStage(lease, 'diff')
+  const sources = []
+  for (const source of plan.sources) {
+    sources.push(await lake.diff(source))
+    ports.failpoint('diff')
+  }
+  const digest = createHash('sha256')
+  for (const { source, digest: text } of sources) digest.update(`${source}\0${text}\0`)
+  const diff: RunDiff = { sources, digest: digest.digest('hex') }
+  await ports.runs.saveDiff(lease, diff)
+  ports.failpoint('outbox')
+  return diff
+}
+
+async function finishPreview(
+  lease: Lease,
+  plan: Plan,
+  diff: RunDiff,
+  lake: LakeSession,
+  ports: EnginePorts,
+): Promise<RunOutcome> {
+  let counts = NO_COUNTS
+  for (const source of plan.sources) {
+    const sourceDiff = diff.sources.find((candidate) => candidate.source === source.name)
+    if (sourceDiff === undefined) throw new Error('The plan has a source without a difference')
+    await lake.writeSample(source, sourceDiff, SAMPLE_ROWS)
+    counts = addCounts(counts, countsOf(sourceDiff, []))
+  }
+  const reason = holdReason(diff.sources, plan.guard, plan.mode, plan.rowsPerRunMax)
+  const standing = { added: [], removed: [] }
+  await ports.runs.settle(lease, { status: 'successful', reason, counts, ledgers: {}, standing })
+  return { status: 'successful', reason, retryable: false }
+}
+
+/** Opens the destination and delivers in its own way. The destination's signal comes later than the run's: see `graceAfter`. */
+async function deliver(run: Delivering): Promise<Delivered> {
+  const done = new AbortController()
+  const hardStop = graceAfter(run, done.signal)
+  try {
+    run.signal.throwIfAborted()
+    const destination = await run.ports.destinations.open(run.plan, run.state, hardStop)
+    switch (destination.delivers) {
+      case 'rows':
+        return await deliverRows(run, destination)
+      case 'files':
+        return await deliverFiles(run, destination)
+      case 'table':
+        return await deliverTable(run, destination)
+      default:
+        return destination satisfies never
+    }
+  } catch (error) {
+    if (error instanceof LeaseLost || error instanceof ShuttingDown) throw error
+    const ending = endingOfError(error, run.plan.connectorId)
+    return {
+      answered: run.state.journal.filter((entry) => entry.state === 'answered'),
+      ending,
+      standing: { added: [], removed: [] },
+    }
+  } finally {
+    done.abort(new Error('The delivery is over'))
+  }
+}
+
+/** A signal for requests on their way: aborted some time after the run's, so that a batch that was sent can still be answered. */
+function graceAfter(run: Delivering, done: AbortSignal): AbortSignal {
+  const hard = new AbortController()
+  const stop = (): void => {
+    run.ports.clock.sleep(GRACE_MS, done).then(
+      () => hard.abort(run.signal.reason),
+      () => undefined,
+    )
+  }
+  if (run.signal.aborted) stop()
+  else run.signal.addEventListener('abort', stop, { once: true, signal: done })
+  return hard.signal
+}
