@@ -26,7 +26,8 @@ const note = (error: unknown): void => void nothingThrownAside.push(error)
 beforeEach(() => void process.on('unhandledRejection', note))
 afterEach(() => {
   process.off('unhandledRejection', note)
-  expect(nothingThrownAside.splice(0)).toEqual([])
+  const [aside] = nothingThrownAside.splice(0)
+  if (aside !== undefined) throw new Error('A promise was rejected and nobody listened', { cause: aside })
 })
 
 describe('a run that goes well', () => {
@@ -345,13 +346,11 @@ test('crashes at any moment: every row is accepted once, or told as what it is',
         // Nothing lost: each row took effect, or is told as uncertain.
         for (let seq = 1; seq <= 60; seq++) expect(effects.has(keyOf(seq)) || uncertain.has(keyOf(seq))).toBe(true)
         expect((counts?.accepted ?? 0) + (counts?.uncertain ?? 0)).toBe(60)
-        if (kind === 'keyed' || kind === 'readable') expect(Math.max(...effects.values())).toBe(1)
-        if (kind === 'blind') {
-          expect(Math.max(...effects.values())).toBe(1)
-          expect(uncertain.size).toBeLessThanOrEqual(10 * crashes.length)
-        } else {
-          expect(uncertain.size).toBe(0)
-        }
+        // Only where sending again is harmless may a row take effect twice; only where it is blind may one be uncertain.
+        const effectsMax = kind === 'harmless' ? 1 + crashes.length : 1
+        const uncertainMax = kind === 'blind' ? 10 * crashes.length : 0
+        expect(Math.max(...effects.values())).toBeLessThanOrEqual(effectsMax)
+        expect(uncertain.size).toBeLessThanOrEqual(uncertainMax)
       },
     ),
     { numRuns: 200 },

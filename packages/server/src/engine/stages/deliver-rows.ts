@@ -53,7 +53,7 @@ export async function deliverRows(run: Delivering, destination: RowsDestination)
   await Promise.all(inFlight)
   if (broken !== null) {
     await closeQuietly(destination)
-    throw (broken as { readonly error: unknown }).error
+    throw broken.error
   }
   try {
     await destination.delivery.close(ending === null ? 'finished' : 'abandoned')
