@@ -32,6 +32,7 @@ export type Area =
   | 'settings'
   | 'cli'
   | 'main'
+  | 'bin'
   | 'test-servers'
   | 'test-support'
   | 'web'
@@ -78,6 +79,7 @@ export const IMPORT_TABLE: Readonly<Record<Area, Row>> = {
   settings: { at: 'packages/server/src/settings.ts' },
   cli: { at: 'packages/server/src/cli', imports: [...SERVER, 'connectors', 'contract', 'sdk'] },
   main: { at: 'packages/server/src/main.ts', imports: [...SERVER, 'connectors', 'contract', 'sdk'] },
+  bin: { at: 'packages/server/bin', imports: ['cli'] },
   // What several tests start or build; nothing but tests may import it.
   'test-servers': { at: 'packages/connectors/test-servers', imports: ['sdk'] },
   'test-support': { at: 'packages/server/src/test-support', imports: [...SERVER, 'connectors', 'contract', 'sdk'] },
@@ -106,7 +108,7 @@ export interface FoundImport {
 
 /** Tests, fakes and what else only tests import. */
 function isTestFile(file: string): boolean {
-  return /\.test\.tsx?$|(?:^|\/)fake-[^/]+\.ts$|[.-](?:fake|test-support)\.ts$|\/(?:test-servers|test-support|testing)\//.test(
+  return /\.test\.tsx?$|(?:^|\/)fake-[^/]+\.ts$|[./-](?:fake|test-support|testing)\.ts$|\/(?:test-servers|test-support|testing)\//.test(
     file,
   )
 }

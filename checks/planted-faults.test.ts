@@ -47,34 +47,33 @@ function run(folder: string, program: string, ...args: readonly string[]): { sta
 
 describe('types', () => {
   const tsc = (folder: string) => run(folder, 'tsc', '--noEmit', '-p', 'tsconfig.json')
+  const WRONG = "export const one: number = '1'"
+
+  test('every planted fault is found, in every folder', () => {
+    const faults: readonly (readonly [file: string, text: string, code: string])[] = [
+      [`${SERVER}/domain/element.ts`, 'export const first = (all: readonly string[]): string => all[0]', 'TS2322'],
+      [`${SERVER}/domain/optional.ts`, 'export const a: { readonly b?: string } = { b: undefined }', 'TS2375'],
+      [`${SERVER}/domain/enum.ts`, 'export enum Colour {\n  Red,\n}', 'TS1294'],
+      [`${SERVER}/domain/type.ts`, "import { StatOptions } from 'node:fs'\nexport type S = StatOptions", 'TS1484'],
+      [`${SERVER}/domain/unused.ts`, 'const unused = 1\nexport {}', 'TS6133'],
+      [`${SERVER}/domain/index-signature.ts`, 'export const f = (a: Record<string, string>) => a.b', 'TS4111'],
+      [`${SERVER}/domain/browser.ts`, 'export const title = document.title', 'TS2584'],
+      ...['bench', 'checks', 'e2e', 'packages/sdk/src', 'packages/connectors/test-servers', 'proof', 'scripts'].map(
+        (folder) => [`${folder}/wrong.ts`, WRONG, 'TS2322'] as const,
+      ),
+    ]
+    const sound = [`${SERVER}/domain/sound.ts`, 'export const one: number = 1'] as const
+    const { status, output } = tsc(plant(Object.fromEntries([...faults, sound])))
+    expect(status).not.toBe(0)
+    const missed = faults.filter(([file, , code]) => !output.split(file)[1]?.includes(`error ${code}`))
+    expect(missed).toEqual([])
+    expect(output).not.toContain('sound.ts')
+  })
 
   test('sound code passes', () => {
-    expect(tsc(plant({ [`${SERVER}/domain/sound.ts`]: 'export const one: number = 1' }))).toEqual({
-      status: 0,
-      output: '',
-    })
+    const folder = plant({ [`${SERVER}/domain/sound.ts`]: 'export const one: number = 1' })
+    expect(tsc(folder)).toEqual({ status: 0, output: '' })
   })
-
-  test.each([
-    ['a wrong type', "export const one: number = '1'", 'TS2322'],
-    ['an element that may be missing', 'export const first = (all: readonly string[]): string => all[0]', 'TS2322'],
-    ['undefined for an optional property', 'export const a: { readonly b?: string } = { b: undefined }', 'TS2375'],
-    ['syntax that cannot be stripped', 'export enum Colour {\n  Red,\n}', 'TS1294'],
-    ['a type imported as a value', "import { StatOptions } from 'node:fs'\nexport type S = StatOptions", 'TS1484'],
-    ['an unused name', 'const unused = 1\nexport {}', 'TS6133'],
-  ])('%s', (_name, text, code) => {
-    const { status, output } = tsc(plant({ [`${SERVER}/domain/fault.ts`]: text }))
-    expect(status).not.toBe(0)
-    expect(output).toContain(`error ${code}`)
-  })
-
-  test.each(['bench', 'checks', 'e2e', 'packages/connectors/test-servers', 'proof', 'scripts'])(
-    '%s is checked',
-    (place) => {
-      const { output } = tsc(plant({ [`${place}/fault.ts`]: "export const one: number = '1'" }))
-      expect(output).toContain(`${place}/fault.ts`)
-    },
-  )
 })
 
 describe('lint', () => {
@@ -273,6 +272,7 @@ describe('boundaries', () => {
     [`${SERVER}/http/one.ts`]: importing('../jobs/one.ts'),
     [`${SERVER}/settings.ts`]: one,
     [`${SERVER}/cli/patchbay.ts`]: importing('../main.ts'),
+    'packages/server/bin/patchbay.mjs': "await import('../src/cli/patchbay.ts')",
     [`${SERVER}/main.ts`]:
       "export * from './settings.ts'\nexport * from './http/one.ts'\nexport * from '@patchbay/connectors'",
     'checks/requirement.ts': one,
@@ -286,7 +286,7 @@ describe('boundaries', () => {
     expect(problems).toEqual([])
     expect(files.toSorted()).toEqual(
       Object.keys(SOUND)
-        .filter((name) => name.endsWith('.ts'))
+        .filter((name) => /\.(?:ts|mjs)$/.test(name))
         .toSorted(),
     )
   })

@@ -255,7 +255,10 @@ export interface DestinationPort {
   ): Promise<OpenDestination>
 }
 
-export type OpenDestination =
+export type OpenDestination = {
+  /** Lets go of sockets and limits. The delivery is over, or was given up. */
+  readonly close: () => Promise<void>
+} & (
   | {
       readonly delivers: 'rows'
       readonly mode: Mode
@@ -277,3 +280,4 @@ export type OpenDestination =
       /** A fresh delivery: one for each attempt, since a broken connection takes its transaction with it. */
       readonly openDelivery: () => Promise<TableDelivery>
     }
+)

@@ -144,15 +144,19 @@ async function deliver(run: Delivering): Promise<Delivered> {
   try {
     run.signal.throwIfAborted()
     const destination = await run.ports.destinations.open(run.plan, run.state, hardStop)
-    switch (destination.delivers) {
-      case 'rows':
-        return await deliverRows(run, destination)
-      case 'files':
-        return await deliverFiles(run, destination)
-      case 'table':
-        return await deliverTable(run, destination)
-      default:
-        return destination satisfies never
+    try {
+      switch (destination.delivers) {
+        case 'rows':
+          return await deliverRows(run, destination)
+        case 'files':
+          return await deliverFiles(run, destination)
+        case 'table':
+          return await deliverTable(run, destination)
+        default:
+          return destination satisfies never
+      }
+    } finally {
+      await destination.close()
     }
   } catch (error) {
     if (error instanceof LeaseLost || error instanceof ShuttingDown) throw error

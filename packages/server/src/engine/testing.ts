@@ -233,6 +233,7 @@ export function rowsDestination(
     limits: { rowsPerBatch: 10, bytesPerBatch: 1_000_000, batchesInFlight: 3 },
     repeat: { kind: 'harmless' },
     closed,
+    close: () => Promise.resolve(),
     ...options,
     delivery: {
       deliver,

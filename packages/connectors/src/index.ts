@@ -1,0 +1,8 @@
+/** Every connector that comes with Patchbay, in the order in which Discover shows them. */
+import type { Connector } from '@patchbay/connector-sdk'
+import { localFolder } from './local-folder/index.ts'
+import { postgresql } from './postgresql/index.ts'
+import { sftp } from './sftp/index.ts'
+import { webhook } from './webhook/index.ts'
+
+export const connectors: readonly Connector[] = [localFolder, sftp, postgresql, webhook]

@@ -1,0 +1,36 @@
+/** Tables of PostgreSQL, filled by COPY. Each run is one transaction: readers see all of it or nothing. */
+import { defineConnector } from '@patchbay/connector-sdk'
+import { checkConnection } from './check-connection.ts'
+import { openTable } from './delivery.ts'
+import { checkTableName } from './names.ts'
+import { settings, tableFields } from './settings.ts'
+
+export const postgresql = defineConnector({
+  id: 'postgresql',
+  name: 'PostgreSQL',
+  summary: 'Writes segments and tables into tables of a PostgreSQL database, each run in one transaction',
+  category: 'database',
+  direction: 'export',
+  settings,
+  auth: { type: 'none' },
+  check: checkConnection,
+  destinations: {
+    table: {
+      name: 'Table',
+      delivers: 'table',
+      modes: ['upsert', 'mirror', 'append', 'replace'],
+      fields: tableFields,
+      removal:
+        'Mirror deletes rows that leave, found by their key: only those that this export added. Upsert and append delete ' +
+        'nothing. Replace deletes every row of the table first, and is refused for a table that Patchbay did not make.',
+      open: (ctx, destination, mode) => {
+        const schema = destination.schema ?? ''
+        return openTable(
+          ctx,
+          checkTableName({ schema: schema === '' ? ctx.settings.schema : schema, table: destination.table }),
+          mode,
+        )
+      },
+    },
+  },
+})

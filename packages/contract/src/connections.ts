@@ -1,0 +1,188 @@
+import { z } from 'zod'
+import { endpoint } from './endpoint.ts'
+import {
+  countSchema,
+  fieldNameSchema,
+  idSchema,
+  keySchema,
+  nameSchema,
+  pageOf,
+  pageQuery,
+  referenceSchema,
+  revisionSchema,
+  timeSchema,
+  valuesSchema,
+} from './scalars.ts'
+
+export const policySchema = z
+  .strictObject({
+    fields: z.union([z.enum(['all', 'not-personal']), z.strictObject({ only: z.array(fieldNameSchema).max(2000) })]),
+    hashed: z.array(fieldNameSchema).max(2000),
+    consentField: fieldNameSchema.exactOptional(),
+    rowsPerRunMax: z.int().min(1).exactOptional(),
+  })
+  .meta({ id: 'DataPolicy', description: 'What may leave over a connection' })
+
+/** There is no field for a secret, so no answer can hold one: only the names of those that are set. */
+export const connectionSchema = z
+  .strictObject({
+    id: idSchema('connection'),
+    name: z.string(),
+    connectorId: z.string(),
+    settings: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+    secretsSet: z.array(z.string()),
+    policy: policySchema,
+    health: z.enum(['unknown', 'healthy', 'failing']),
+    checkedAt: timeSchema.nullable(),
+    createdAt: timeSchema,
+    revision: revisionSchema,
+  })
+  .meta({ id: 'Connection' })
+export type Connection = z.infer<typeof connectionSchema>
+
+export const checkStepSchema = z
+  .strictObject({
+    step: z.enum(['resolved', 'reached', 'trusted', 'signed-in', 'may-write']),
+    ok: z.boolean(),
+    detail: z.string().exactOptional(),
+    field: z.string().exactOptional().meta({ description: 'The field to mend' }),
+    message: z.string().exactOptional(),
+    pin: z
+      .strictObject({ field: z.string(), value: z.string() })
+      .exactOptional()
+      .meta({ description: 'What the far end shows of itself, for a person to trust' }),
+  })
+  .meta({ id: 'CheckStep' })
+export type CheckStep = z.infer<typeof checkStepSchema>
+
+const checkedSchema = z.strictObject({ ok: z.boolean(), steps: z.array(checkStepSchema) })
+export type Checked = z.infer<typeof checkedSchema>
+
+const secretsSchema = z
+  .record(keySchema, z.string().min(1).max(20_000))
+  .meta({ description: 'Write-only: sealed when stored, and never given back' })
+const pinsSchema = z
+  .record(keySchema, z.string().min(1).max(500))
+  .meta({ description: 'What was shown by a check, and is trusted' })
+const policyDefault = { fields: 'all', hashed: [] } as const
+
+const params = z.strictObject({ connection: referenceSchema })
+
+export const connections = {
+  list: endpoint({
+    method: 'GET',
+    path: '/connections',
+    summary: 'Lists the connections',
+    permission: 'connection.read',
+    query: z.strictObject(pageQuery),
+    response: pageOf(connectionSchema),
+  }),
+  add: endpoint({
+    method: 'POST',
+    path: '/connections',
+    summary: 'Adds a connection. It is not checked: see /connections/check',
+    permission: 'connection.write',
+    body: z.strictObject({
+      name: nameSchema,
+      connectorId: keySchema,
+      settings: valuesSchema.default({}),
+      secrets: secretsSchema.default({}),
+      pins: pinsSchema.default({}),
+      policy: policySchema.default({ ...policyDefault, hashed: [] }),
+    }),
+    response: connectionSchema,
+    status: 201,
+    revision: 'given',
+    idempotent: true,
+    errors: ['not-found', 'conflict'],
+  }),
+  show: endpoint({
+    method: 'GET',
+    path: '/connections/{connection}',
+    summary: 'Shows a connection, without its secrets',
+    permission: 'connection.read',
+    params,
+    response: connectionSchema,
+    revision: 'given',
+    errors: ['not-found'],
+  }),
+  edit: endpoint({
+    method: 'PATCH',
+    path: '/connections/{connection}',
+    summary: 'Changes a connection. A setting that says where or as whom drops the stored secrets and pins',
+    permission: 'connection.write',
+    params,
+    body: z.strictObject({
+      name: nameSchema.exactOptional(),
+      settings: z
+        .record(keySchema, z.union([z.string().max(20_000), z.number(), z.boolean(), z.null()]))
+        .exactOptional()
+        .meta({ description: 'Only what changes; null takes a setting away' }),
+      secrets: secretsSchema.exactOptional(),
+      policy: policySchema.exactOptional(),
+    }),
+    response: connectionSchema,
+    revision: 'required',
+    errors: ['not-found', 'conflict'],
+  }),
+  remove: endpoint({
+    method: 'DELETE',
+    path: '/connections/{connection}',
+    summary: 'Removes a connection. Its exports are detached: they keep everything and do not run',
+    permission: 'connection.write',
+    params,
+    response: z.strictObject({
+      detached: z.array(z.strictObject({ id: idSchema('export'), name: z.string() })),
+    }),
+    errors: ['not-found'],
+  }),
+  dependents: endpoint({
+    method: 'GET',
+    path: '/connections/{connection}/dependents',
+    summary: 'Says what a removal would detach and stop',
+    permission: 'connection.read',
+    params,
+    response: z.strictObject({
+      exports: z.array(z.strictObject({ id: idSchema('export'), name: z.string() })),
+      runsGoingOn: countSchema,
+    }),
+    errors: ['not-found'],
+  }),
+  check: endpoint({
+    method: 'POST',
+    path: '/connections/{connection}/check',
+    summary: 'Verifies a connection step by step, with its stored secrets',
+    permission: 'connection.write',
+    params,
+    response: checkedSchema,
+    errors: ['not-found', 'unavailable'],
+  }),
+  checkDraft: endpoint({
+    method: 'POST',
+    path: '/connections/check',
+    summary: 'Verifies settings that are not saved',
+    permission: 'connection.write',
+    body: z.strictObject({
+      connectorId: keySchema,
+      settings: valuesSchema.default({}),
+      secrets: secretsSchema.default({}),
+      pins: pinsSchema.default({}),
+      secretsOf: referenceSchema.exactOptional().meta({
+        description:
+          'Take missing secrets from this connection; only while every setting that says where or as whom is the same',
+      }),
+    }),
+    response: checkedSchema,
+    errors: ['not-found', 'conflict', 'unavailable'],
+  }),
+  trust: endpoint({
+    method: 'POST',
+    path: '/connections/{connection}/trust',
+    summary: 'Trusts what the last check saw of the far end, such as the fingerprint of an SSH host key',
+    permission: 'connection.write',
+    params,
+    body: z.strictObject({ field: keySchema, value: z.string().min(1).max(500) }),
+    response: connectionSchema,
+    errors: ['not-found', 'conflict'],
+  }),
+}

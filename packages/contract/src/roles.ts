@@ -1,0 +1,52 @@
+/**
+ * Who may do what, in the one table that decides it. Default is deny: a role has the permissions that its row names and
+ * no other, and the row of each role is complete by type. Which *objects* a role reaches (a connection shared with
+ * Contributors, an export on it) is decided beside it, in the server's `access`.
+ */
+export const ROLES = ['Administrator', 'Contributor', 'Viewer'] as const
+export type Role = (typeof ROLES)[number]
+
+export const PERMISSIONS = [
+  /** See tables, their fields and versions, and how many rows; not the rows. */
+  'table.read',
+  'table.write',
+  'segment.read',
+  'segment.write',
+  /** See values of customers: rows of tables, members of segments, rejected rows, samples of a preview. */
+  'row.read',
+  /** Discover: every connector there is. */
+  'discover.read',
+  /** The fields of one connector, needed to set up an export. */
+  'connector.read',
+  /** Everything of a connection but its secrets, which nobody can read. */
+  'connection.read',
+  'connection.write',
+  'export.read',
+  /** Make, edit, schedule and remove exports. */
+  'export.write',
+  /** Make an export do something: preview, run, cancel, approve, retry. */
+  'export.run',
+  'run.read',
+  'key.read',
+  'key.write',
+  'audit.read',
+  'system.read',
+  'system.backup',
+  'metrics.read',
+] as const
+export type Permission = (typeof PERMISSIONS)[number]
+
+const VIEWER: readonly Permission[] = ['table.read', 'segment.read', 'export.read', 'run.read', 'metrics.read']
+
+export const PERMISSIONS_OF: Readonly<Record<Role, ReadonlySet<Permission>>> = {
+  Administrator: new Set(PERMISSIONS),
+  Contributor: new Set<Permission>([
+    ...VIEWER,
+    'segment.write',
+    'row.read',
+    'connector.read',
+    'export.write',
+    'export.run',
+  ]),
+  Viewer: new Set(VIEWER),
+}

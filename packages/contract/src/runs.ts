@@ -1,0 +1,155 @@
+import { z } from 'zod'
+import { endpoint } from './endpoint.ts'
+import { countSchema, idSchema, pageOf, pageQuery, referenceSchema, timeSchema } from './scalars.ts'
+
+export const RUN_STATUSES = [
+  'queued',
+  'running',
+  'held',
+  'successful',
+  'completed-with-rejects',
+  'failed-retrying',
+  'failed',
+  'canceled',
+  'skipped',
+] as const
+export type RunStatus = (typeof RUN_STATUSES)[number]
+
+export const runCountsSchema = z
+  .strictObject({
+    read: countSchema,
+    unchanged: countSchema,
+    merged: countSchema,
+    suppressed: countSchema,
+    uncertainBefore: countSchema,
+    added: countSchema,
+    changed: countSchema,
+    removed: countSchema,
+    accepted: countSchema,
+    rejected: countSchema,
+    uncertain: countSchema,
+    unsent: countSchema,
+  })
+  .meta({ id: 'RunCounts' })
+
+export const runSchema = z
+  .strictObject({
+    id: idSchema('run'),
+    exportId: idSchema('export'),
+    exportName: z.string(),
+    purpose: z.enum(['deliver', 'preview']),
+    status: z.enum(RUN_STATUSES),
+    stage: z.enum(['plan', 'select', 'diff', 'guard', 'deliver', 'settle']).nullable(),
+    stages: z.array(z.strictObject({ stage: z.string(), at: timeSchema })),
+    startedBy: z.enum(['person', 'schedule', 'refresh', 'retry']),
+    actor: z.string(),
+    counts: runCountsSchema,
+    reason: z.string().nullable(),
+    outboxDigest: z.string().nullable().meta({ description: 'What an approval of a held run must name' }),
+    late: z.boolean(),
+    slot: timeSchema.nullable(),
+    attempts: countSchema.meta({ description: 'Failures so far that were worth another try' }),
+    dueAt: timeSchema,
+    cancelRequestedAt: timeSchema.nullable(),
+    approvedBy: z.string().nullable(),
+    approvedAt: timeSchema.nullable(),
+    retryOf: idSchema('run').nullable(),
+    createdAt: timeSchema,
+    startedAt: timeSchema.nullable(),
+    finishedAt: timeSchema.nullable(),
+  })
+  .meta({ id: 'Run' })
+export type Run = z.infer<typeof runSchema>
+
+export const ROW_LISTS = ['rejected', 'uncertain', 'merged', 'suppressed'] as const
+
+const runRowSchema = z
+  .strictObject({
+    source: z.string(),
+    key: z.string(),
+    change: z.enum(['added', 'changed', 'removed']).nullable(),
+    reason: z.string(),
+    message: z.string().meta({ description: "The service's own words" }),
+  })
+  .meta({ id: 'RunRow' })
+
+const params = z.strictObject({ run: idSchema('run') })
+
+export const runs = {
+  list: endpoint({
+    method: 'GET',
+    path: '/runs',
+    summary: 'Lists the runs, the newest first',
+    permission: 'run.read',
+    query: z.strictObject({
+      ...pageQuery,
+      export: referenceSchema.exactOptional(),
+      status: z.enum(RUN_STATUSES).exactOptional(),
+    }),
+    response: pageOf(runSchema),
+  }),
+  show: endpoint({
+    method: 'GET',
+    path: '/runs/{run}',
+    summary: 'Shows a run',
+    permission: 'run.read',
+    params,
+    response: runSchema,
+    errors: ['not-found'],
+  }),
+  rows: endpoint({
+    method: 'GET',
+    path: '/runs/{run}/rows',
+    summary: 'Reads the rows of a run that were not delivered, with the reason of each',
+    permission: 'row.read',
+    params,
+    query: z.strictObject({ ...pageQuery, which: z.enum(ROW_LISTS).default('rejected') }),
+    response: pageOf(runRowSchema),
+    errors: ['not-found', 'unavailable'],
+  }),
+  sample: endpoint({
+    method: 'GET',
+    path: '/runs/{run}/sample',
+    summary: 'Reads the first rows of the outbox as they would be sent',
+    permission: 'row.read',
+    params,
+    query: z.strictObject({ limit: z.coerce.number().int().min(1).max(100).default(20) }),
+    response: z.strictObject({
+      items: z.array(z.strictObject({ source: z.string(), row: z.record(z.string(), z.unknown()) })),
+    }),
+    errors: ['not-found', 'not-ready', 'unavailable'],
+  }),
+  cancel: endpoint({
+    method: 'POST',
+    path: '/runs/{run}/cancel',
+    summary: 'Asks a run to stop; it does after at most one batch',
+    permission: 'export.run',
+    params,
+    response: runSchema,
+    status: 202,
+    errors: ['not-found', 'conflict'],
+  }),
+  approve: endpoint({
+    method: 'POST',
+    path: '/runs/{run}/approve',
+    summary: 'Lets a held run go on with exactly the outbox that was looked at',
+    permission: 'export.run',
+    params,
+    body: z.strictObject({ outboxDigest: z.string().min(1).max(200) }),
+    response: runSchema,
+    status: 202,
+    errors: ['not-found', 'conflict'],
+  }),
+  retry: endpoint({
+    method: 'POST',
+    path: '/runs/{run}/retry',
+    summary: 'Starts a run of only the rows that this run could not deliver',
+    permission: 'export.run',
+    params,
+    body: z.strictObject({ include: z.enum(['rejected', 'rejected-and-uncertain']).default('rejected') }),
+    response: runSchema,
+    status: 202,
+    idempotent: true,
+    errors: ['not-found', 'conflict', 'not-ready'],
+  }),
+}

@@ -1,0 +1,153 @@
+/**
+ * The difference of a source to its ledger, as SQL in two steps. The first goes through all rows and compares two 64-bit
+ * hashes (fingerprint and identity), which is all that memory must hold; it writes one narrow line per row, so that what
+ * is unchanged is counted and not worked out. The second looks only at what did not match, by the exact identity.
+ */
+import type { Mode } from '@patchbay/connector-sdk'
+import { parquetFiles, quoteText } from '../sql-text.ts'
+import { identityOf, sendableRows, type SelectContext, type SelectedSource } from './select-sql.ts'
+
+/**
+ * The order of an outbox: removals first, since they make room below a service's limit, and then the rows in the order of
+ * the table's files. `lane` keeps apart what must not share a batch: a row key can be removed under its old identifiers and
+ * added under new ones, and even removed under two old ones.
+ */
+export const ROWS_LANE = 1_000_000
+
+/** Columns of a ledger and of the rows of an outbox that become a ledger. */
+const LEDGER_COLUMNS = 'key, identifiers, identity_hash, fingerprint, state, since'
+
+/** Sequence numbers are places in the file, from 1: nothing has to count ten million rows in one thread. */
+export const SEQ = '(file_row_number + 1)'
+
+export function ledgerRows(path: string, condition = 'TRUE'): string {
+  return `SELECT ${LEDGER_COLUMNS}, file_row_number AS row FROM ${parquetFiles([path])} l WHERE ${condition}`
+}
+
+/** The ledger that `replace` left: what an earlier source selects, with nothing uncertain in it. */
+export function wholeLedger(source: SelectedSource, context: SelectContext): string {
+  return `SELECT key, identifiers, identity_hash, fingerprint, 'accepted' AS state, ${timestamp(context.now)} AS since
+    FROM (${sendableRows(source, context)})`
+}
+
+/**
+ * One line per row of either side: matched; or the candidate's columns; or `ledger_row`. With `again`, what an earlier run
+ * left uncertain matches nothing and so is due.
+ */
+export function comparedRows(
+  source: SelectedSource,
+  context: SelectContext,
+  ledgerPath: string,
+  again: boolean,
+): string {
+  const fingerprint = again ? "CASE WHEN state <> 'uncertain' THEN fingerprint END" : 'fingerprint'
+  const ledger = `SELECT ${fingerprint} AS fingerprint, identity_hash, state = 'uncertain' AS uncertain, row, TRUE AS is_here
+    FROM (${ledgerRows(ledgerPath, lookedAt('l', context))})`
+  const sendable = `SELECT *, TRUE AS is_here FROM (${sendableRows(source, context)})`
+  const mine = (column: string): string => `CASE WHEN l.is_here IS NULL THEN c.${column} END AS ${column}`
+  return `SELECT c.is_here IS NOT NULL AND l.is_here IS NOT NULL AS matched,
+      c.is_here IS NOT NULL AND coalesce(l.uncertain, FALSE) AS uncertain,
+      c.is_here IS NOT NULL AS is_candidate,
+      ${['file', 'key', 'identifiers', 'identity_hash', 'fingerprint'].map(mine).join(', ')},
+      CASE WHEN c.is_here IS NULL THEN l.row END AS ledger_row
+    FROM (${sendable}) c FULL JOIN (${ledger}) l
+      ON c.fingerprint = l.fingerprint AND c.identity_hash = l.identity_hash`
+}
+
+function lookedAt(alias: string, { onlyIn }: SelectContext): string {
+  if (onlyIn === null) return 'TRUE'
+  const statuses = onlyIn.statuses.map(quoteText).join(', ')
+  const only = `SELECT ${identityOf('o')} FROM ${parquetFiles([onlyIn.path])} o WHERE o.status IN (${statuses})`
+  return `${identityOf(alias)} IN (${only})`
+}
+
+/** Counts of the first step, from the file that it wrote. */
+export function countCompared(comparedPath: string): string {
+  return `SELECT count(*) FILTER (matched AND NOT uncertain) AS unchanged, count(*) FILTER (matched AND uncertain) AS uncertain,
+      count(*) FILTER (matched OR NOT is_candidate) AS ledger_rows
+    FROM ${parquetFiles([comparedPath])}`
+}
+
+/** The outbox in its order. Where nothing is removed (`append`, `upsert`), ledger rows that are gone stay as they are. */
+export function outboxOfCompared(comparedPath: string, ledgerPath: string, mode: Mode): string {
+  const compared = parquetFiles([comparedPath])
+  const candidates = `SELECT file, key, identifiers, identity_hash, fingerprint FROM ${compared} WHERE is_candidate AND NOT matched`
+  const open = `SELECT l.key, l.identifiers, l.identity_hash, l.fingerprint FROM (${ledgerRows(ledgerPath)}) l
+    WHERE l.row IN (SELECT ledger_row FROM ${compared} WHERE NOT is_candidate)`
+  const joined = `FROM (${candidates}) c %s JOIN (${open}) l ON ${identityOf('c')} = ${identityOf('l')}`
+  const due = `SELECT ${ROWS_LANE} AS lane, c.file, CASE WHEN l.key IS NULL THEN 'added' ELSE 'changed' END AS change,
+      c.key, c.identifiers, c.identity_hash, c.fingerprint ${joined.replace('%s', 'LEFT')}`
+  const removed = `SELECT row_number() OVER (PARTITION BY l.key ORDER BY l.identifiers) AS lane, -1 AS file, 'removed' AS change,
+      l.key, l.identifiers, l.identity_hash, l.fingerprint ${joined.replace('%s', 'RIGHT')} WHERE c.key IS NULL`
+  return inOrder(mode === 'mirror' ? `${due} UNION ALL ${removed}` : due)
+}
+
+/** The outbox where the destination has nothing yet, or is replaced row by row. */
+export function outboxOfAll(source: SelectedSource, context: SelectContext): string {
+  return inOrder(`SELECT ${ROWS_LANE} AS lane, file, 'added' AS change, key, identifiers, identity_hash, fingerprint
+    FROM (${sendableRows(source, context)})`)
+}
+
+function inOrder(rows: string): string {
+  return `SELECT * FROM (${rows}) ORDER BY lane, file, key`
+}
+
+/**
+ * Counts and a digest of the outbox that does not depend on its order: two runs with the same digest would make the same
+ * changes to the same rows.
+ */
+export function summariseOutbox(outboxPath: string): string {
+  const row = `hash(change, ${identityOf('o')}, key, fingerprint)`
+  return `SELECT change, count(*) AS rows, CAST(sum(CAST(${row} AS HUGEINT)) AS VARCHAR) AS sum, CAST(bit_xor(${row}) AS VARCHAR) AS mix
+    FROM ${parquetFiles([outboxPath])} o GROUP BY change ORDER BY change`
+}
+
+/** For the guard of `replace`: rows of the ledger that the new whole lacks, by row key. */
+export function countVanishing(ledgerKeys: string, source: SelectedSource, context: SelectContext): string {
+  return `SELECT count(*) AS rows FROM (${ledgerKeys}) l
+    WHERE NOT EXISTS (SELECT 1 FROM (${sendableRows(source, context)}) s WHERE s.key = l.key)`
+}
+
+export interface SettledRanges {
+  /** Null: all of it was accepted. Else Parquet or SQL rows of `first` and `last`. */
+  readonly ranges: readonly { readonly first: number; readonly last: number }[] | null
+  /** SQL that gives `seq` and `status` of the rows that were not accepted. */
+  readonly exceptions: string
+}
+
+/**
+ * The ledger after a run: a row for each identity that stands at the destination, or may. What is not answered, rejected
+ * or unsent leaves the ledger as it was. An uncertain removal leaves the row with no fingerprint, so that it is due whatever
+ * comes; an uncertain change is remembered as it was sent.
+ */
+export function settledLedger(
+  outboxPath: string,
+  ledgerPath: string | null,
+  { ranges, exceptions }: SettledRanges,
+  now: string,
+): string {
+  const inRanges = ranges === null ? '' : `ASOF JOIN (${rangeRows(ranges)}) r ON o.seq >= r.first`
+  const withinRange = ranges === null ? 'TRUE' : 'o.seq <= r.last'
+  const done = `SELECT o.*, coalesce(e.status, 'accepted') AS outcome
+    FROM (SELECT *, ${SEQ} AS seq FROM ${parquetFiles([outboxPath])}) o ${inRanges} LEFT JOIN (${exceptions}) e ON e.seq = o.seq
+    WHERE ${withinRange} AND coalesce(e.status, 'accepted') IN ('accepted', 'uncertain')`
+  const kept = `SELECT key, identifiers, identity_hash, fingerprint, outcome AS state, ${timestamp(now)} AS since, change
+    FROM (${done})`
+  if (ledgerPath === null) return `SELECT ${LEDGER_COLUMNS} FROM (${kept}) WHERE change <> 'removed'`
+  const pick = (column: string): string =>
+    `CASE WHEN d.change <> 'removed' THEN d.${column} ELSE l.${column} END AS ${column}`
+  return `SELECT ${pick('key')}, ${pick('identifiers')}, ${pick('identity_hash')},
+      CASE WHEN d.change IS NULL THEN l.fingerprint WHEN d.change <> 'removed' THEN d.fingerprint END AS fingerprint,
+      coalesce(d.state, l.state) AS state, coalesce(l.since, d.since) AS since
+    FROM (${ledgerRows(ledgerPath)}) l FULL JOIN (${kept}) d ON ${identityOf('l')} = ${identityOf('d')}
+    WHERE d.change IS NULL OR d.change <> 'removed' OR d.state = 'uncertain'`
+}
+
+function rangeRows(ranges: readonly { readonly first: number; readonly last: number }[]): string {
+  const values = ranges.map(({ first, last }) => `(${first}, ${last})`)
+  return `SELECT CAST(first AS BIGINT) AS first, CAST(last AS BIGINT) AS last FROM (VALUES ${values.join(', ')}) v(first, last)`
+}
+
+function timestamp(iso: string): string {
+  return `CAST(${quoteText(iso)} AS TIMESTAMP)`
+}
