@@ -32,6 +32,7 @@ export type Area =
   | 'settings'
   | 'cli'
   | 'main'
+  | 'main-parts'
   | 'bin'
   | 'test-servers'
   | 'test-support'
@@ -50,6 +51,7 @@ const SERVER: readonly Area[] = [
   'settings',
   'cli',
   'main',
+  'main-parts',
 ]
 
 /** An area always reaches itself; what a row does not name is out of reach. Every connector is an area of its own. */
@@ -78,6 +80,8 @@ export const IMPORT_TABLE: Readonly<Record<Area, Row>> = {
   },
   settings: { at: 'packages/server/src/settings.ts' },
   cli: { at: 'packages/server/src/cli', imports: [...SERVER, 'connectors', 'contract', 'sdk'] },
+  // What main.ts puts together, where an adapter between two parts is more than a line.
+  'main-parts': { at: 'packages/server/src/main', imports: [...SERVER, 'connectors', 'contract', 'sdk'] },
   main: { at: 'packages/server/src/main.ts', imports: [...SERVER, 'connectors', 'contract', 'sdk'] },
   bin: { at: 'packages/server/bin', imports: ['cli'] },
   // What several tests start or build; nothing but tests may import it.

@@ -53,7 +53,7 @@ export interface PostgresqlServer {
 const DEBIAN = '/usr/lib/postgresql'
 
 /** The folder of the newest installed version, or undefined where there is none. */
-export function findPostgresql(): string | undefined {
+function findPostgresql(): string | undefined {
   if (!existsSync(DEBIAN)) return undefined
   return readdirSync(DEBIAN)
     .toSorted((a, b) => Number(b) - Number(a))

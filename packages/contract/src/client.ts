@@ -58,6 +58,7 @@ interface AnyCall {
   readonly params?: Readonly<Record<string, string>>
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>
   readonly body?: unknown
+  readonly sizeBytes?: number
   readonly revision?: number
   readonly idempotencyKey?: string
   readonly signal?: AbortSignal
@@ -89,6 +90,7 @@ function makeRequest(origin: string, endpoint: Endpoint, call: AnyCall): Request
   if (call.signal !== undefined) init.signal = call.signal
   if (endpoint.body === 'stream') {
     headers.set('content-type', 'application/octet-stream')
+    if (call.sizeBytes !== undefined) headers.set('content-length', String(call.sizeBytes))
     init.body = call.body as ReadableStream<Uint8Array>
     init.duplex = 'half'
   } else if (endpoint.body !== undefined) {

@@ -68,7 +68,7 @@ export type CallOf<E extends Endpoint> = (E['params'] extends z.ZodType
   : object) &
   (E['query'] extends z.ZodType ? { readonly query?: z.input<E['query']> } : object) &
   (E['body'] extends 'stream'
-    ? { readonly body: ReadableStream<Uint8Array> }
+    ? { readonly body: ReadableStream<Uint8Array>; readonly sizeBytes?: number }
     : E['body'] extends z.ZodType
       ? { readonly body: z.input<E['body']> }
       : object) &

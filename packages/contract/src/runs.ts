@@ -67,9 +67,10 @@ const runRowSchema = z
   .strictObject({
     source: z.string(),
     key: z.string(),
-    change: z.enum(['added', 'changed', 'removed']).nullable(),
+    change: z.string().nullable().meta({ description: 'added, changed or removed' }),
     reason: z.string(),
-    message: z.string().meta({ description: "The service's own words" }),
+    message: z.string().nullable().meta({ description: "The service's own words" }),
+    standsFor: z.string().nullable().meta({ description: 'Of a merged row, the key of the row that was sent in its place' }),
   })
   .meta({ id: 'RunRow' })
 

@@ -39,9 +39,9 @@ export const localFolder = defineConnector({
         },
       },
       removal:
-        'Replace: rows that leave are not in the new files. Mirror: they are listed in the change file, as "removed" ' +
-        'in its first column. Append and upsert: nothing is said of them. Files of the last run are removed when the ' +
-        'new ones stand; files that Patchbay did not write, or that were changed since, are never touched.',
+        'Replace: rows that leave are not in the new files, which take the place of the last ones. Mirror: they are ' +
+        'listed in the change file, as "removed" in its first column. Append and upsert: nothing is said of them. Files ' +
+        'that Patchbay did not write, or that were changed since, are never touched.',
       open: async (ctx, { folder }, run) => folderDelivery(await ctx.folder(ctx.settings.path), folder ?? '', run),
     },
   },

@@ -2,8 +2,10 @@ import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { DestinationInvalid, Unavailable } from '@patchbay/connector-sdk'
+import { assertConnector } from '@patchbay/connector-sdk/testing'
 import { requirement } from '../../../../checks/requirement.ts'
 import { startPostgresql, type PostgresqlServer } from '../../test-servers/postgresql.ts'
+import { postgresql } from './index.ts'
 import { contextOf, deliver, fileOf, linesOf, longFile, newRunId, open, shapeOf, verify } from './table-test-support.ts'
 import type { PostgresqlContext } from './session.ts'
 
@@ -20,6 +22,22 @@ describe.skipIf(!requirement('postgresql').available)('tables of a real server [
     server.query(`SELECT * FROM ${table} ORDER BY ${order}`)
   const people = shapeOf({ id: 'integer', name: 'text' }, ['id'], true)
   const plain = shapeOf({ id: 'integer', name: 'text' })
+
+  test('passes what every connector must', async () => {
+    const { password, host, port, user, database } = server
+    const results = await assertConnector(postgresql, {
+      makeFake: () =>
+        Promise.resolve({
+          settings: { host, port, user, database, schema: 'public', tls: 'none' },
+          secrets: { password },
+          destinations: {
+            table: { values: { table: 'conforming' }, shape: people, lines: ['added,1,a', 'added,2,b', 'added,3,""'] },
+          },
+          stop: () => undefined,
+        }),
+    })
+    expect(results.filter(({ outcome }) => outcome !== 'passed')).toEqual([])
+  })
 
   describe('append', () => {
     test('makes the table and adds to it, run by run, file by file', async () => {

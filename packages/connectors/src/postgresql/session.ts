@@ -83,14 +83,8 @@ export async function openSession(ctx: PostgresqlContext, connected?: Duplex): P
   } catch (error) {
     cut()
     ctx.signal.throwIfAborted()
-    throw translate(
-      error instanceof DatabaseError || error instanceof ConnectionRefused
-        ? error
-        : new ConnectionLost({ cause: error }),
-      {
-        step: 'connect',
-      },
-    )
+    const isTelling = error instanceof DatabaseError || error instanceof ConnectionRefused
+    throw translate(isTelling ? error : new ConnectionLost({ cause: error }), { step: 'connect' })
   }
 
   let busy = 0

@@ -24,7 +24,7 @@ export const settings = {
     maxLength: NAME_BYTES_MAX,
     endpoint: true,
   },
-  password: { kind: 'secret', label: 'Password' },
+  password: { kind: 'secret', label: 'Password', help: 'As set by CREATE ROLE … PASSWORD for this user' },
   schema: {
     kind: 'text',
     label: 'Schema',

@@ -1,12 +1,14 @@
 /** Delivery to a server with the bare SFTP version 3: no extensions, small packets, a rename that overwrites nothing. */
 import { randomBytes } from 'node:crypto'
 import { DestinationInvalid, Unavailable } from '@patchbay/connector-sdk'
+import { checkConnector } from '@patchbay/connector-sdk/testing'
 import { afterEach, describe, expect, it } from 'vitest'
 import { makeContext } from '../../test-servers/context.ts'
 import { startFakeSsh, type FakeSsh, type FakeSshOptions } from '../../test-servers/fake-ssh.ts'
 import { deliveredOf, fileOf, manifestOf } from '../../test-servers/files.ts'
 import { connectSession } from './connect.ts'
 import { SftpFolder } from './folder.ts'
+import { sftp } from './index.ts'
 import { LIMITS, type SessionLimits } from './session.ts'
 import { openDelivery, withPassword } from './sftp-test-support.ts'
 
@@ -33,6 +35,27 @@ afterEach(async () => {
 })
 
 describe('a bare SFTP server', () => {
+  it('gets what every connector must do', async () => {
+    const { host, port, user, hostKey, password, files } = await start()
+    const results = await checkConnector(sftp, {
+      makeFake: () =>
+        Promise.resolve({
+          settings: { host, port, user, hostKey, signIn: 'password' },
+          secrets: { password },
+          destinations: {
+            folder: {
+              values: {},
+              standing: () => [...files.keys()].map((path) => path.slice('/home/'.length)),
+              read: (name) => files.get(`/home/${name}`)?.toString() ?? 'nothing',
+              plant: (name, text) => void files.set(`/home/${name}`, Buffer.from(text)),
+            },
+          },
+          stop: () => undefined,
+        }),
+    })
+    expect(results.filter(({ outcome }) => outcome !== 'passed')).toEqual([])
+  })
+
   it('gets files whole, in small packets', async () => {
     const server = await start()
     const big = randomBytes(60_000).toString('base64').repeat(20)

@@ -15,6 +15,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DestinationInvalid, SettingsInvalid, Unavailable, type OutgoingFile } from '@patchbay/connector-sdk'
+import { checkConnector } from '@patchbay/connector-sdk/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { requirement } from '../../../../checks/requirement.ts'
 import { makeContext } from '../../test-servers/context.ts'
@@ -23,6 +24,7 @@ import { deliveredOf, fileAt, fileOf, manifestOf } from '../../test-servers/file
 import { startOpenssh, type OpensshServer } from '../../test-servers/openssh.ts'
 import { connectSession } from './connect.ts'
 import { SftpFolder } from './folder.ts'
+import { sftp } from './index.ts'
 import { readPrivateKey } from './private-key.ts'
 import { LIMITS } from './session.ts'
 import { checkAll, openDelivery, summary, withKey, type SftpSettings } from './sftp-test-support.ts'
@@ -94,6 +96,27 @@ describe.skipIf(!openssh.available)('SFTP to OpenSSH [needs openssh-server]', ()
       const broken = withKey({ ...server, privateKey: 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 me@here' })
       expect(summary(await checkAll(broken))).toBe('resolved reached trusted signed-in(privateKey)!')
     })
+  })
+
+  it('does what every connector must', async () => {
+    const { baseFolder = '', host, port, user, hostKey = '' } = settings
+    const results = await checkConnector(sftp, {
+      makeFake: () =>
+        Promise.resolve({
+          settings: { host, port, user, hostKey, baseFolder, signIn: 'key' },
+          secrets: { privateKey: server.privateKey },
+          destinations: {
+            folder: {
+              values: {},
+              standing,
+              read: (name) => readFileSync(base(name), 'utf8'),
+              plant: (name, text) => writeFileSync(base(name), text),
+            },
+          },
+          stop: () => undefined,
+        }),
+    })
+    expect(results.filter(({ outcome }) => outcome !== 'passed')).toEqual([])
   })
 
   it('proposes the fingerprint that OpenSSH prints, while none is trusted', async () => {

@@ -19,17 +19,23 @@ const settings = {
     ],
     default: 'key',
   },
-  password: { kind: 'secret', label: 'Password', showWhen: { field: 'signIn', is: 'password' } },
+  password: {
+    kind: 'secret',
+    label: 'Password',
+    help: "The account's password on the server; the server's operator gives it out",
+    showWhen: { field: 'signIn', is: 'password' },
+  },
   privateKey: {
     kind: 'secret',
     label: 'Private key',
-    help: 'The whole file, in OpenSSH or PEM form: Ed25519, ECDSA or RSA',
+    help: 'The whole file that ssh-keygen made (the one without .pub), in OpenSSH or PEM form: Ed25519, ECDSA or RSA',
     multiline: true,
     showWhen: { field: 'signIn', is: 'key' },
   },
   passphrase: {
     kind: 'secret',
     label: 'Passphrase of the key',
+    help: 'Chosen when the key was made; left empty for a key without one',
     optional: true,
     showWhen: { field: 'signIn', is: 'key' },
   },
@@ -77,11 +83,14 @@ export const sftp = defineConnector({
         },
       },
       removal:
-        'Replace: rows that leave are not in the new files. Mirror: they are listed in the change file, as "removed" ' +
-        'in its first column. Append and upsert: nothing is said of them. Files of the last run are removed when the ' +
-        'new ones stand; files that Patchbay did not write, or that were changed since, are never touched.',
-      open: (ctx, { folder }, run) =>
-        folderDelivery(new SftpFolder(() => connectTo(ctx), ctx.settings.baseFolder, ctx.signal), folder ?? '', run),
+        'Replace: rows that leave are not in the new files, which take the place of the last ones. Mirror: they are ' +
+        'listed in the change file, as "removed" in its first column. Append and upsert: nothing is said of them. Files ' +
+        'that Patchbay did not write, or that were changed since, are never touched.',
+      open: (ctx, { folder }, run) => {
+        const account = accountOf(ctx)
+        const connect = async (): Promise<Session> => (await dial(ctx, account)).ready
+        return folderDelivery(new SftpFolder(connect, ctx.settings.baseFolder, ctx.signal), folder ?? '', run)
+      },
     },
   },
 })
@@ -90,7 +99,7 @@ async function* checkServer(ctx: SftpContext): AsyncGenerator<CheckStep> {
   let step: CheckStep['step'] = 'reached'
   let connecting: Connecting | undefined
   try {
-    connecting = await dial(ctx)
+    connecting = await dial(ctx, accountOf(ctx))
     yield { step: 'resolved', ok: true }
     yield { step: 'reached', ok: true }
     step = 'trusted'
@@ -124,18 +133,16 @@ function failedStep(error: ConnectorError, reached: CheckStep['step']): CheckSte
   }
 }
 
-async function connectTo(ctx: SftpContext): Promise<Session> {
-  return (await dial(ctx)).ready
-}
-
-async function dial(ctx: SftpContext): Promise<Connecting> {
-  const socket = await ctx.connect({ host: ctx.settings.host, port: ctx.settings.port })
-  return connectSession(socket, accountOf(ctx), ctx.signal, LIMITS)
+async function dial(ctx: SftpContext, account: Account): Promise<Connecting> {
+  const socket = await ctx.connect({ host: account.host, port: account.port })
+  return connectSession(socket, account, ctx.signal, LIMITS)
 }
 
 function accountOf({ settings }: SftpContext): Account {
   const { host, port, user, hostKey: pin } = settings
-  return { host, port, user, pin, proof: () => readProof(settings) }
+  // Kept for the next connection of the same run: opening a protected key keeps the whole process busy for half a second.
+  let proof: Proof | undefined
+  return { host, port, user, pin, proof: () => (proof ??= readProof(settings)) }
 }
 
 function readProof({ signIn, password, privateKey, passphrase }: SftpContext['settings']): Proof {

@@ -37,7 +37,7 @@ export class Session {
   /** Largest write in one request. */
   readonly writeBytesMax: number
   readonly #parts: Parts
-  readonly #extensions: ReadonlySet<string>
+  readonly #extensions: ReadonlyMap<string, unknown>
   readonly #open = new Set<(error: Error) => void>()
   readonly #closed = Promise.withResolvers<void>()
   readonly #onAbort: () => void
@@ -74,8 +74,8 @@ export class Session {
     return this.#end !== undefined
   }
 
-  has(extension: string): boolean {
-    return this.#extensions.has(extension)
+  has(extension: string, version = '1'): boolean {
+    return this.#extensions.get(extension) === version
   }
 
   /** Fails with the server's own error (it has a status) or with a `ConnectorError`, and in no other way. */
@@ -151,13 +151,13 @@ export class Session {
 
 /** `ssh2` asks the server for these and keeps them to itself; where a later version hides them, the careful values hold. */
 function unpublished(sftp: SFTPWrapper): {
-  readonly extensions: ReadonlySet<string>
+  readonly extensions: ReadonlyMap<string, unknown>
   readonly writeBytesMax: number
 } {
   const extensions = '_extensions' in sftp ? sftp._extensions : undefined
   const writeBytesMax = '_maxWriteLen' in sftp ? sftp._maxWriteLen : undefined
   return {
-    extensions: new Set(typeof extensions === 'object' && extensions !== null ? Object.keys(extensions) : []),
+    extensions: new Map(typeof extensions === 'object' && extensions !== null ? Object.entries(extensions) : []),
     writeBytesMax: typeof writeBytesMax === 'number' ? Math.max(1024, writeBytesMax) : CAREFUL_WRITE_BYTES,
   }
 }

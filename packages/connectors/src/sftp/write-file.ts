@@ -75,7 +75,7 @@ async function explained(session: Session, error: unknown, path: string, sizeByt
 
 /** Undefined where the server does not tell. */
 async function bytesFree(session: Session, path: string): Promise<number | undefined> {
-  if (!session.has('statvfs@openssh.com')) return undefined
+  if (!session.has('statvfs@openssh.com', '2')) return undefined
   const folder = path.slice(0, path.lastIndexOf('/')) || '/'
   const info = await session
     .request<unknown>((sftp, done) => sftp.ext_openssh_statvfs(folder, done))

@@ -2,7 +2,19 @@
  * The key-encryption key: 32 bytes, as base64 in a file of mode 0400 that stands outside the database. Whoever has the
  * database alone, or a backup of it, cannot open a secret. There is no default key and no way to do without one.
  */
-import { chmodSync, closeSync, existsSync, fsyncSync, linkSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
 import { dirname } from 'node:path'
 import { Problem } from '../domain/problem.ts'
 
@@ -24,10 +36,14 @@ export function readKeyFile(options: KeyFileOptions): Buffer {
   const { path } = options
   if (!existsSync(path)) {
     if (options.isNeeded) {
-      throw new Problem('not-ready', `The key file ${path} is missing, and the control store holds secrets sealed with it`, {
-        path: 'PATCHBAY_KEY_FILE',
-        cure: 'Put the key file back from where you keep its copy. Without it every secret has to be entered again: see "Lost key" in the operator guide',
-      })
+      throw new Problem(
+        'not-ready',
+        `The key file ${path} is missing, and the control store holds secrets sealed with it`,
+        {
+          path: 'PATCHBAY_KEY_FILE',
+          cure: 'Put the key file back from where you keep its copy. Without it every secret has to be entered again: see "Lost key" in the operator guide',
+        },
+      )
     }
     createKeyFile(path, options.randomBytes)
   }

@@ -50,7 +50,9 @@ export function openSecret(sealed: string, place: SecretPlace, keyOf: (id: strin
   decipher.setAAD(associatedData(place, keyId))
   decipher.setAuthTag(body.subarray(body.length - TAG_BYTES))
   try {
-    return Buffer.concat([decipher.update(body.subarray(0, body.length - TAG_BYTES)), decipher.final()]).toString('utf8')
+    return Buffer.concat([decipher.update(body.subarray(0, body.length - TAG_BYTES)), decipher.final()]).toString(
+      'utf8',
+    )
   } catch (error) {
     throw unopened(place, error)
   }
@@ -68,9 +70,13 @@ function decode(text: string): Buffer | undefined {
 }
 
 function unopened(place: SecretPlace, cause?: unknown): Problem {
-  return new Problem('not-ready', `The stored secret "${place.field}" of connection ${place.connectionId} does not open`, {
-    path: place.field,
-    cure: 'It was stored for another address, or changed in the database. An Administrator must enter it again',
-    ...(cause === undefined ? {} : { cause }),
-  })
+  return new Problem(
+    'not-ready',
+    `The stored secret "${place.field}" of connection ${place.connectionId} does not open`,
+    {
+      path: place.field,
+      cure: 'It was stored for another address, or changed in the database. An Administrator must enter it again',
+      ...(cause === undefined ? {} : { cause }),
+    },
+  )
 }

@@ -1,141 +1,138 @@
 import { randomBytes } from 'node:crypto'
-import { chmod, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { decryptStream, encryptStream } from './encrypt-stream.ts'
-import { describeKeyFile, readKeyFile } from './key-file.ts'
-import { makeDataKey, openKeyring } from './keyring.ts'
-import { openSecret, SealBroken, sealSecret, type SealTarget } from './seal.ts'
+import { openVault, type DataKeyPlace, type SecretPlace } from './vault.ts'
 
-let folder = ''
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'patchbay-vault-'))
+let folder: string
+let keyFile: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'patchbay-vault-'))
+  keyFile = join(folder, 'key')
 })
-afterEach(async () => {
-  await rm(folder, { recursive: true, force: true })
-})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
-describe('the key file', () => {
-  test('is made once, readable by its owner alone, and of parallel first starts one key stands', async () => {
-    const path = join(folder, 'deep', 'key')
-    const keys = await Promise.all(Array.from({ length: 20 }, () => readKeyFile(path, true)))
-    expect(new Set(keys.map((key) => key.toString('hex'))).size).toBe(1)
-    expect((await stat(path)).mode & 0o777).toBe(0o400)
-    expect(await describeKeyFile(path)).toMatchObject({ ok: true })
-  })
-
-  test('is never made up where something is sealed already', async () => {
-    await expect(readKeyFile(join(folder, 'key'), false)).rejects.toMatchObject({ code: 'not-ready' })
-    await expect(stat(join(folder, 'key'))).rejects.toThrow('ENOENT')
-  })
-
-  test('is refused when others may read it, or when it holds no key', async () => {
-    const path = join(folder, 'key')
-    await readKeyFile(path, true)
-    await chmod(path, 0o440)
-    await expect(readKeyFile(path, true)).rejects.toThrow('can be read by others (mode 440)')
-    for (const text of ['', 'short', randomBytes(31).toString('base64'), randomBytes(33).toString('base64')]) {
-      await writeFile(join(folder, 'wrong'), text, { mode: 0o400 })
-      await expect(readKeyFile(join(folder, 'wrong'), true)).rejects.toThrow('does not hold a key')
-      await rm(join(folder, 'wrong'))
-    }
-  })
-})
-
-describe('sealed secrets', () => {
-  const kek = randomBytes(32)
-  const stored = [
-    { ...makeDataKey(kek, 'k1'), state: 'retired' as const },
-    { ...makeDataKey(kek, 'k2'), state: 'active' as const },
-  ]
-  const keyring = openKeyring(kek, stored)
-  const target: SealTarget = {
-    connectionId: 'con_a',
-    connectorId: 'sftp',
-    field: 'password',
-    endpoint: { host: 'sftp.example.com', port: 22, user: 'acme' },
+function memoryKeys(): DataKeyPlace {
+  const rows: { id: string; wrapped: string; state: 'active' | 'retired' }[] = []
+  return {
+    list: () => Promise.resolve(rows),
+    addFirst: (key) => {
+      if (rows.length === 0) rows.push({ ...key, state: 'active' })
+      return Promise.resolve()
+    },
   }
+}
 
-  test('open as they were sealed, whatever the order in which the endpoint is given', () => {
-    const sealed = sealSecret(keyring, target, 'pa$$ wörd')
-    expect(sealed).not.toContain('pa$$')
-    expect(
-      openSecret(keyring, { ...target, endpoint: { user: 'acme', port: 22, host: 'sftp.example.com' } }, sealed),
-    ).toBe('pa$$ wörd')
-    expect(sealSecret(keyring, target, 'pa$$ wörd')).not.toBe(sealed)
-  })
+const place: SecretPlace = { connectionId: 'con_a', field: 'password', endpointIdentity: 'e1' }
 
-  test('do not open for another field, connection, connector or endpoint', () => {
-    const sealed = sealSecret(keyring, target, 'secret')
-    const others: SealTarget[] = [
-      { ...target, connectionId: 'con_b' },
-      { ...target, field: 'passphrase' },
-      { ...target, connectorId: 'webhook' },
-      { ...target, endpoint: { ...target.endpoint, host: 'evil.example.com' } },
-      { ...target, endpoint: { ...target.endpoint, port: 2222 } },
-      { ...target, endpoint: { ...target.endpoint, port: '22' } },
-      { ...target, endpoint: { host: 'sftp.example.com', port: 22 } },
-    ]
-    for (const other of others) expect(() => openSecret(keyring, other, sealed)).toThrow(SealBroken)
-  })
-
-  test('a thousand edits of a row: none opens', () => {
-    const sealed = sealSecret(keyring, target, 'a secret of some length')
+describe('I2 a secret opens where it was sealed for, and nowhere else', () => {
+  test('round trip of any text', async () => {
+    const vault = await openVault({ keyFile, dataKeys: memoryKeys(), randomBytes })
     fc.assert(
-      fc.property(fc.nat(sealed.length - 1), fc.constantFrom(...'abcXYZ019_-.'), (at, letter) => {
-        fc.pre(sealed[at] !== letter)
-        const edited = sealed.slice(0, at) + letter + sealed.slice(at + 1)
-        expect(() => openSecret(keyring, target, edited)).toThrow(SealBroken)
+      fc.property(fc.string({ unit: 'grapheme', maxLength: 5000 }), (text) => {
+        const sealed = vault.seal(text, place)
+        expect(vault.open(sealed, place)).toBe(text)
+        expect(vault.seal(text, place)).not.toBe(sealed)
       }),
-      { numRuns: 1000 },
     )
   })
 
-  test('a wrong key file is told before anything is used', () => {
-    expect(() => openKeyring(randomBytes(32), stored)).toThrow('another key')
+  test('B3 1,000 random edits and swaps of rows: none opens', async () => {
+    const vault = await openVault({ keyFile, dataKeys: memoryKeys(), randomBytes })
+    const other = await openVault({ keyFile: join(folder, 'key2'), dataKeys: memoryKeys(), randomBytes })
+    const secret = 'correct horse battery staple'
+    const sealed = vault.seal(secret, place)
+    const swap = fc.constantFrom<SecretPlace>(
+      { ...place, connectionId: 'con_b' },
+      { ...place, field: 'passphrase' },
+      { ...place, endpointIdentity: 'e2' },
+      { connectionId: 'con_apassword', field: '', endpointIdentity: 'e1' },
+    )
+    const edit = fc
+      .record({ at: fc.nat(sealed.length - 1), to: fc.constantFrom(...'ABCabc019-_.'), cut: fc.boolean() })
+      .map(({ at, to, cut }) => (cut ? sealed.slice(0, at) : sealed.slice(0, at) + to + sealed.slice(at + 1)))
+      .filter((text) => text !== sealed)
+    // The front of one text and the end of another; from within the nonce on, since before it they are alike.
+    const second = vault.seal(secret, place)
+    const nonceAt = sealed.indexOf('.', 3) + 1
+    const mixed = fc
+      .integer({ min: nonceAt + 8, max: sealed.length - 8 })
+      .map((at) => sealed.slice(0, at) + second.slice(at))
+    const foreign = fc.constant(0).map(() => other.seal(secret, place))
+    const attempts = fc.oneof(
+      swap.map((elsewhere) => ({ text: sealed, at: elsewhere })),
+      edit.map((text) => ({ text, at: place })),
+      mixed.map((text) => ({ text, at: place })),
+      foreign.map((text) => ({ text, at: place })),
+    )
+    fc.assert(
+      fc.property(attempts, ({ text, at }) => {
+        expect(() => vault.open(text, at)).toThrow(expect.objectContaining({ name: 'Problem', code: 'not-ready' }))
+        expect(() => vault.open(text, at)).not.toThrow(secret)
+      }),
+      { numRuns: 1000 },
+    )
+    expect(vault.open(sealed, place)).toBe(secret)
   })
 })
 
-describe('encrypted streams', () => {
-  const key = randomBytes(32)
-  const collect = async (source: AsyncIterable<Uint8Array>): Promise<Buffer> =>
-    Buffer.concat(await Array.fromAsync(source))
-  async function* inChunks(bytes: Buffer, sizeBytes: number): AsyncGenerator<Buffer> {
-    for (let at = 0; at < bytes.byteLength; at += sizeBytes)
-      yield await Promise.resolve(bytes.subarray(at, at + sizeBytes))
-  }
-  const MIB = 1024 * 1024
-
-  test('come back as they were, at every boundary', async () => {
-    for (const sizeBytes of [0, 1, MIB - 1, MIB, MIB + 1, 3 * MIB, 3 * MIB + 17]) {
-      const plain = randomBytes(sizeBytes)
-      const sealed = await collect(encryptStream(key, inChunks(plain, 300_001)))
-      const opened = await collect(decryptStream(key, inChunks(sealed, 70_003)))
-      expect(opened.equals(plain)).toBe(true)
-    }
+describe('I9 the key file fails closed', () => {
+  test('the first start makes a key that only its owner may read, and later starts open what it sealed', async () => {
+    const dataKeys = memoryKeys()
+    const sealed = (await openVault({ keyFile, dataKeys, randomBytes })).seal('s', place)
+    expect(statSync(keyFile).mode & 0o777).toBe(0o400)
+    expect((await openVault({ keyFile, dataKeys, randomBytes })).open(sealed, place)).toBe('s')
   })
 
-  test('do not come back cut, changed, re-ordered, lengthened or with another key', async () => {
-    const sealed = await collect(encryptStream(key, inChunks(randomBytes(3 * MIB + 5), MIB)))
-    const header = 7 + 32 + 7
-    const piece = (number: number): Buffer =>
-      sealed.subarray(header + number * (MIB + 16), header + (number + 1) * (MIB + 16))
-    const flipped = Buffer.from(sealed)
-    flipped.writeUInt8((flipped[header + 2 * MIB] ?? 0) ^ 1, header + 2 * MIB)
-    const wrong: Buffer[] = [
-      sealed.subarray(0, 20),
-      sealed.subarray(0, header),
-      sealed.subarray(0, header + MIB + 16),
-      sealed.subarray(0, sealed.byteLength - 1),
-      flipped,
-      Buffer.concat([sealed.subarray(0, header), piece(1), piece(0), piece(2), piece(3)]),
-      Buffer.concat([sealed, sealed.subarray(header)]),
-      Buffer.concat([Buffer.from('PBENC2\n'), sealed.subarray(7)]),
-    ]
-    for (const bytes of wrong)
-      await expect(collect(decryptStream(key, inChunks(bytes, MIB)))).rejects.toThrow('damaged')
-    await expect(collect(decryptStream(randomBytes(32), inChunks(sealed, MIB)))).rejects.toThrow('damaged')
+  test('two first starts at once have one key', async () => {
+    const dataKeys = memoryKeys()
+    const vaults = await Promise.all([1, 2, 3, 4].map(() => openVault({ keyFile, dataKeys, randomBytes })))
+    const sealed = vaults[0]?.seal('s', place) ?? ''
+    for (const vault of vaults) expect(vault.open(sealed, place)).toBe('s')
+  })
+
+  test.each([
+    ['missing', () => rmSync(keyFile), /is missing/],
+    ['readable by others', () => chmodSync(keyFile, 0o440), /Others on this machine/],
+    ['writable by others', () => chmodSync(keyFile, 0o402), /Others on this machine/],
+    ['too short', () => rewrite(randomBytes(16).toString('base64')), /does not hold a key/],
+    ['empty', () => rewrite(''), /does not hold a key/],
+    ['no base64', () => rewrite('correct horse battery staple'), /does not hold a key/],
+    ['another key', () => rewrite(randomBytes(32).toString('base64')), /is not the one/],
+  ])('%s: refused, and nothing changed', async (_, spoil, message) => {
+    const dataKeys = memoryKeys()
+    await openVault({ keyFile, dataKeys, randomBytes })
+    const before = JSON.stringify(await dataKeys.list())
+    spoil()
+    const start = openVault({ keyFile, dataKeys, randomBytes })
+    await expect(start).rejects.toMatchObject({ code: 'not-ready', message: expect.stringMatching(message) })
+    expect(JSON.stringify(await dataKeys.list())).toBe(before)
+  })
+
+  test('a wrapped key that was edited, or given another id, is refused', async () => {
+    const dataKeys = memoryKeys()
+    await openVault({ keyFile, dataKeys, randomBytes })
+    const [row] = [...(await dataKeys.list())] as { id: string; wrapped: string }[]
+    if (row === undefined) throw new Error('no row')
+    row.id = 'dk_other'
+    await expect(openVault({ keyFile, dataKeys, randomBytes })).rejects.toThrow('is not the one')
+  })
+
+  test('keys of two purposes have nothing in common', async () => {
+    const vault = await openVault({ keyFile, dataKeys: memoryKeys(), randomBytes })
+    const salt = randomBytes(16)
+    expect(vault.deriveKey('backup', salt)).toEqual(vault.deriveKey('backup', salt))
+    expect(vault.deriveKey('backup', salt)).not.toEqual(vault.deriveKey('other', salt))
+    expect(Buffer.from(vault.deriveKey('backup', salt)).toString('base64')).not.toBe(
+      readFileSync(keyFile, 'utf8').trim(),
+    )
   })
 })
+
+function rewrite(text: string): void {
+  chmodSync(keyFile, 0o600)
+  writeFileSync(keyFile, text)
+  chmodSync(keyFile, 0o400)
+}

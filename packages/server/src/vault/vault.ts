@@ -67,7 +67,11 @@ function newDataKey(wrapping: Uint8Array, randomBytes: (size: number) => Uint8Ar
   return { id, wrapped: [FORMAT, Buffer.from(nonce).toString('base64url'), body.toString('base64url')].join('.') }
 }
 
-function unwrap(row: { readonly id: string; readonly wrapped: string }, wrapping: Uint8Array, keyFile: string): Uint8Array {
+function unwrap(
+  row: { readonly id: string; readonly wrapped: string },
+  wrapping: Uint8Array,
+  keyFile: string,
+): Uint8Array {
   const [format, nonceText = '', bodyText = ''] = row.wrapped.split('.')
   const nonce = Buffer.from(nonceText, 'base64url')
   const body = Buffer.from(bodyText, 'base64url')

@@ -38,6 +38,7 @@ export async function runDemo(parts: DemoParts): Promise<DemoResult> {
     })
   }
   const work = await mkdtemp(join(tmpdir(), 'patchbay-demo-'))
+  await mkdir(join(work, 'sftp', 'out'), { recursive: true })
   const sftp = await startSftpServer(join(work, 'sftp'), randomBytes(18).toString('base64url'))
   try {
     say(`1  ${SAMPLE_ROWS.toLocaleString('en')} customers become the profile table`)
@@ -82,7 +83,7 @@ export async function runDemo(parts: DemoParts): Promise<DemoResult> {
       body: {
         name: 'Demo folder',
         connectorId: 'local-folder',
-        settings: { root: join(parts.fileRoot, 'demo') },
+        settings: { path: join(parts.fileRoot, 'demo') },
         secrets: {},
         pins: {},
         policy: { fields: 'all', hashed: [] },
@@ -133,7 +134,7 @@ async function connectSftp(
 ): Promise<void> {
   const draft = {
     connectorId: 'sftp',
-    settings: { host: '127.0.0.1', port: sftp.port, user: sftp.user, signIn: 'password', folder: '/out' },
+    settings: { host: '127.0.0.1', port: sftp.port, user: sftp.user, signIn: 'password', baseFolder: '/out' },
     secrets: { password: sftp.password },
   }
   const shown = await client.connections.checkDraft({ body: { ...draft, pins: {} } })

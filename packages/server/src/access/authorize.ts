@@ -1,0 +1,15 @@
+import { PERMISSIONS_OF, type Permission } from '@patchbay/contract'
+import { Problem } from '../domain/problem.ts'
+import type { Identity } from './identity.ts'
+
+/** Throws unless the identity's role has the permission. The one table is in the contract; a role that is not in it has nothing. */
+export function authorize(identity: Identity, permission: Permission): void {
+  if (mayDo(identity, permission)) return
+  throw new Problem('not-allowed', `The role ${identity.role} does not have the permission ${permission}`, {
+    cure: 'Ask an Administrator to do it, or for another role',
+  })
+}
+
+export function mayDo(identity: Identity, permission: Permission): boolean {
+  return Object.hasOwn(PERMISSIONS_OF, identity.role) && PERMISSIONS_OF[identity.role].has(permission)
+}

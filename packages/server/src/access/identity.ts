@@ -1,0 +1,13 @@
+import type { Role } from '@patchbay/contract'
+
+/**
+ * Who asks. The operator is whoever can open the data folder (the Unix socket there, or the command line in its own
+ * process): they hold the store and the key anyway, so there is nothing to keep from them. An API key is known by the
+ * bearer token of a request that came over the network. People who sign in become a kind of their own.
+ */
+export type Identity =
+  | { readonly kind: 'operator'; readonly name: string; readonly role: 'Administrator' }
+  | { readonly kind: 'api-key'; readonly name: string; readonly id: string; readonly role: Role }
+
+/** Made where a door is opened, never from anything that a request says. */
+export const OPERATOR: Identity = { kind: 'operator', name: 'command line', role: 'Administrator' }

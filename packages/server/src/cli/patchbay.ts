@@ -1,0 +1,14 @@
+#!/usr/bin/env node
+/** The command line: everything that it can do, and the one place where what went wrong before a command began is told. */
+import { CommanderError } from 'commander'
+import { tellFailure } from './command.ts'
+import { makeProgram } from './program.ts'
+
+try {
+  await makeProgram().parseAsync(process.argv)
+} catch (error) {
+  const isHelp = error instanceof CommanderError && error.exitCode === 0
+  const isJson = process.argv.includes('--json')
+  const note = (text: string): void => void process.stderr.write(`${text}\n`)
+  process.exitCode = isHelp ? 0 : tellFailure({ isJson, note }, error)
+}

@@ -1,0 +1,28 @@
+import type { PatchbayContract } from '@patchbay/contract'
+import { makeAuditHandlers } from './audit.ts'
+import { makeConnectionHandlers } from './connections.ts'
+import { makeConnectorHandlers } from './connectors.ts'
+import { makeExportHandlers } from './exports.ts'
+import type { AllHandlers } from './handler.ts'
+import { makeKeyHandlers } from './keys.ts'
+import type { HttpPorts } from './ports.ts'
+import { makeRunHandlers } from './runs.ts'
+import { makeSegmentHandlers } from './segments.ts'
+import { makeSystemHandlers } from './system.ts'
+import { makeTableHandlers } from './tables.ts'
+import { makeUploadHandlers } from './uploads.ts'
+
+export function makeHandlers(ports: HttpPorts): AllHandlers<PatchbayContract> {
+  return {
+    tables: makeTableHandlers(ports),
+    uploads: makeUploadHandlers(ports),
+    segments: makeSegmentHandlers(ports),
+    connectors: makeConnectorHandlers(ports),
+    connections: makeConnectionHandlers(ports),
+    exports: makeExportHandlers(ports),
+    runs: makeRunHandlers(ports),
+    keys: makeKeyHandlers(ports),
+    audit: makeAuditHandlers(ports),
+    system: makeSystemHandlers(ports),
+  }
+}

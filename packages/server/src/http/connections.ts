@@ -1,0 +1,220 @@
+import type { contract } from '@patchbay/contract'
+import { checkConnection } from '../connector-host/check-connection.ts'
+import type { ConnectionAccess } from '../connector-host/context.ts'
+import type { Connection } from '../domain/connection.ts'
+import { endpointIdentity } from '../domain/endpoint-identity.ts'
+import { changedEndpoint, shownSecrets, type FieldValues } from '../domain/field-values.ts'
+import type { ExportId } from '../domain/ids.ts'
+import { Problem } from '../domain/problem.ts'
+import type { By } from '../store/by.ts'
+import {
+  createConnection,
+  editConnection,
+  listConnections,
+  listDependents,
+  readConnection,
+  removeConnection,
+  setHealth,
+} from '../store/connection.ts'
+import { findOpenRun } from '../store/run.ts'
+import type { Tx } from '../store/schema.ts'
+import { removeSecret, writeSecret } from '../store/secret.ts'
+import { checkDraft, connectorFor, splitPins } from './connection-draft.ts'
+import type { CheckStep, Connector } from './connector-types.ts'
+import type { Handlers } from './handler.ts'
+import { pageOfList } from './paging.ts'
+import type { HttpPorts } from './ports.ts'
+
+/** An id that no connection has: limits and pauses of drafts are kept under it. */
+const DRAFT = 'draft'
+
+export function makeConnectionHandlers(ports: HttpPorts): Handlers<typeof contract.connections> {
+  const { db, registry } = ports
+  return {
+    async list({ query }) {
+      const page = pageOfList(await listConnections(db), query, ({ name }) => name)
+      return { items: page.items.map(connectionOf), next: page.next }
+    },
+
+    async add({ body }, { by, change }) {
+      const connector = connectorFor(registry, body.connectorId, 'connectorId')
+      const { values, secrets } = checkDraft(connector.settings, { ...body, stored: [] })
+      return change(async (tx) => {
+        const draft = { name: body.name, connectorId: connector.id, settings: values, policy: body.policy }
+        const connection = await createConnection(tx, draft, by)
+        await writeSecrets(ports, tx, connector, connection, secrets, by)
+        return connectionOf(await readConnection(tx, connection.id))
+      })
+    },
+
+    async show({ params }) {
+      return connectionOf(await readConnection(db, params.connection))
+    },
+
+    async edit({ params, body }, { by, change, revision }) {
+      return change(async (tx) => {
+        const before = await readConnection(tx, params.connection)
+        const connector = connectorFor(registry, before.connectorId, 'connectorId')
+        const fields = connector.settings
+        const { pins, settings } = splitPins(fields, before.settings)
+        const merged = { ...settings, ...body.settings }
+        // Where or as whom: the stored secrets and what was trusted belong to the old place, and are asked for again.
+        const isMoved = changedEndpoint(fields, before.settings, withoutNull(merged)).length > 0
+        const stored = isMoved ? [] : before.secretsSet
+        const given = { settings: merged, pins: isMoved ? {} : pins, secrets: body.secrets ?? {}, stored }
+        const { values, secrets } = checkDraft(fields, given)
+        const draft = { name: body.name ?? before.name, settings: values, policy: body.policy ?? before.policy }
+        const to = { ...draft, dropSecrets: isMoved }
+        const after = await editConnection(tx, before.id, revision ?? before.revision, to, by)
+        await writeSecrets(ports, tx, connector, after, secrets, by)
+        for (const field of after.secretsSet)
+          if (!shownSecrets(fields, values).includes(field)) await removeSecret(tx, after.id, field, by)
+        return connectionOf(await readConnection(tx, after.id))
+      })
+    },
+
+    async remove({ params }, { by, change }) {
+      return change(async (tx) => {
+        const connection = await readConnection(tx, params.connection)
+        const dependents = await listDependents(tx, connection.id)
+        const { detached } = await removeConnection(tx, connection.id, by)
+        return { detached: dependents.filter(({ id }) => detached.includes(id)).map(namedExport) }
+      })
+    },
+
+    async dependents({ params }) {
+      const connection = await readConnection(db, params.connection)
+      const dependents = await listDependents(db, connection.id)
+      let runsGoingOn = 0
+      for (const { id } of dependents) if ((await findOpenRun(db, id as ExportId)) !== undefined) runsGoingOn += 1
+      return { exports: dependents.map(namedExport), runsGoingOn }
+    },
+
+    async check({ params }, { signal, now }) {
+      const connection = await readConnection(db, params.connection)
+      const connector = connectorFor(registry, connection.connectorId, 'connectorId')
+      const checked = await check(ports, connector, ports.secrets.accessOf(connection), signal)
+      await setHealth(db, connection.id, checked.ok ? 'healthy' : 'failing', now)
+      return checked
+    },
+
+    async checkDraft({ body }, { signal }) {
+      const connector = connectorFor(registry, body.connectorId, 'connectorId')
+      const from = body.secretsOf === undefined ? undefined : await readConnection(db, body.secretsOf)
+      const stored = from?.secretsSet ?? []
+      const { values, secrets } = checkDraft(connector.settings, { ...body, stored })
+      if (from !== undefined) refuseOtherEndpoint(connector, from, values)
+      const keeper = from === undefined ? undefined : ports.secrets.accessOf(from)
+      const access: ConnectionAccess = {
+        connectionId: from?.id ?? DRAFT,
+        settings: values,
+        readSecret: (field) =>
+          Object.hasOwn(secrets, field)
+            ? Promise.resolve(secrets[field])
+            : (keeper?.readSecret(field) ?? Promise.resolve(undefined)),
+      }
+      return check(ports, connector, access, signal)
+    },
+
+    async trust({ params, body }, { by, change, signal }) {
+      const connection = await readConnection(db, params.connection)
+      const connector = connectorFor(registry, connection.connectorId, 'connectorId')
+      const { field, value } = body
+      if (!Object.hasOwn(connector.settings, field) || connector.settings[field]?.kind !== 'pin')
+        throw new Problem('invalid', `field: ${connector.name} has no "${field}" that could be trusted`, {
+          path: 'field',
+          cure: 'Give what the last check proposed',
+        })
+      if (connection.settings[field] === value) return connectionOf(connection)
+      const { [field]: earlier, ...settings } = connection.settings
+      await confirmShown(ports, connector, { ...ports.secrets.accessOf(connection), settings }, body, signal)
+      return change(async (tx) => {
+        const { name, policy } = connection
+        // Another identity in the place of a trusted one is another place: the secrets were for the old one.
+        const draft = { name, policy, settings: { ...settings, [field]: value }, dropSecrets: earlier !== undefined }
+        return connectionOf(await editConnection(tx, connection.id, connection.revision, draft, by))
+      })
+    },
+  }
+}
+
+async function writeSecrets(
+  ports: HttpPorts,
+  tx: Tx,
+  connector: Connector,
+  connection: Connection,
+  secrets: Readonly<Record<string, string>>,
+  by: By,
+): Promise<void> {
+  const identity = endpointIdentity(connector.id, connector.settings, connection.settings)
+  for (const [field, text] of Object.entries(secrets)) {
+    const place = { connectionId: connection.id, field, endpointIdentity: identity }
+    const sealed = ports.secrets.seal(place, text)
+    await writeSecret(tx, { connectionId: connection.id, field, sealed }, by)
+  }
+}
+
+async function check(ports: HttpPorts, connector: Connector, access: ConnectionAccess, signal: AbortSignal) {
+  const steps: CheckStep[] = []
+  for await (const step of checkConnection(ports.host, connector, access, signal)) steps.push(step)
+  // No step at all is no success: nothing was tried.
+  return { ok: steps.length > 0 && steps.every(({ ok }) => ok), steps: steps.map((step) => ({ ...step })) }
+}
+
+/** A stored secret is never sent to where it was not typed for. */
+function refuseOtherEndpoint(connector: Connector, from: Connection, values: FieldValues): void {
+  const isSame = from.connectorId === connector.id
+  const moved = changedEndpoint(connector.settings, from.settings, values)
+  const path = isSame ? `settings.${moved[0] ?? ''}` : 'connectorId'
+  if (isSame && moved.length === 0) return
+  throw new Problem('conflict', `${path}: This says where or as whom, and differs from "${from.name}"`, {
+    path,
+    cure: 'Enter the secrets again: stored ones are only used where they were entered for',
+  })
+}
+
+/** Looks at the far end without the pin, so that it shows itself and gets no secret; only what it shows now can be trusted. */
+async function confirmShown(
+  ports: HttpPorts,
+  connector: Connector,
+  access: ConnectionAccess,
+  wanted: { readonly field: string; readonly value: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const { steps } = await check(ports, connector, access, signal)
+  const last = steps.at(-1)
+  const pin = last?.ok === false ? last.pin : undefined
+  if (pin?.field === wanted.field && pin.value === wanted.value) return
+  if (pin?.field === wanted.field)
+    throw new Problem('conflict', `value: The far end shows ${pin.value} now`, {
+      path: 'value',
+      cure: 'Find out from its operator which one is right',
+    })
+  throw new Problem('unavailable', last?.ok === false ? last.message : 'The far end shows nothing to trust', {
+    cure: 'Check the connection first: patchbay connection check',
+  })
+}
+
+function withoutNull(values: Readonly<Record<string, unknown>>): FieldValues {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null)) as FieldValues
+}
+
+function namedExport({ id, name }: { readonly id: string; readonly name: string }) {
+  return { id: id as ExportId, name }
+}
+
+function connectionOf(connection: Connection) {
+  const { policy } = connection
+  return {
+    ...connection,
+    settings: { ...connection.settings },
+    secretsSet: [...connection.secretsSet],
+    policy: {
+      ...policy,
+      fields: typeof policy.fields === 'string' ? policy.fields : { only: [...policy.fields.only] },
+      hashed: [...policy.hashed],
+    },
+    checkedAt: connection.checkedAt?.toISOString() ?? null,
+    createdAt: connection.createdAt.toISOString(),
+  }
+}

@@ -1,0 +1,183 @@
+/** What the HTTP application needs of the parts that it may not import. Named by use; put together in `main`. */
+import type { System } from '@patchbay/contract'
+import type { ConnectionAccess } from '../connector-host/context.ts'
+import type { ConnectorHost } from '../connector-host/host.ts'
+import type { Registry } from '../connector-host/registry.ts'
+import type { Connection } from '../domain/connection.ts'
+import type { ConnectionId, ExportId, RunId, TableId } from '../domain/ids.ts'
+import type { Rule } from '../domain/segment.ts'
+import type { FieldType, PinnedTable, TableField } from '../domain/table.ts'
+import type { AuditHead } from '../store/audit.ts'
+import type { By } from '../store/by.ts'
+import type { ExportDraft } from '../store/export.ts'
+import type { Db, Tx } from '../store/schema.ts'
+import type { NewVersion } from '../store/table.ts'
+
+export interface HttpPorts {
+  readonly version: string
+  readonly db: Db
+  readonly clock: { now(): Date }
+  readonly randomBytes: (size: number) => Uint8Array
+  readonly watch: WatchPort
+  readonly lake: LakePort
+  readonly registry: Registry
+  readonly host: ConnectorHost
+  readonly secrets: SecretPort
+  readonly uploadBytesMax: number
+  readonly system: SystemPort
+  readonly jobs: JobPort
+}
+
+/** Everything that makes a run, or stops one: written in the caller's transaction, and done by a worker afterwards. */
+export interface JobPort {
+  startRun(
+    tx: Tx,
+    run: { readonly exportId: ExportId; readonly purpose: 'deliver' | 'preview' },
+    by: By,
+  ): Promise<RunId>
+  cancelRun(tx: Tx, id: RunId, by: By): Promise<void>
+  approveRun(tx: Tx, id: RunId, outboxDigest: string, by: By): Promise<void>
+  retryRun(tx: Tx, id: RunId, include: 'rejected' | 'rejected-and-uncertain', by: By): Promise<RunId>
+  /** Exports that run after a refresh of this table are started. */
+  tableRefreshed(tx: Tx, id: TableId, by: By): Promise<void>
+  /** Called after the commit of something that may have queued a run. */
+  wake(): void
+  /** Throws a `Problem` where the draft could not be planned: fields, tables, segments, policy. */
+  checkPlan(tx: Tx, draft: ExportDraft, connection: Connection, now: Date): Promise<void>
+}
+
+/** Logs and metrics: ids, counts and codes. */
+export interface WatchPort {
+  answered(answer: {
+    readonly requestId: string
+    readonly endpoint: string
+    readonly status: number
+    readonly millis: number
+  }): void
+  bug(where: { readonly requestId: string; readonly endpoint: string }, error: unknown): void
+  /** What `/metrics` shows. */
+  metrics(): Promise<{ readonly contentType: string; readonly text: string }>
+}
+
+export interface UploadedFile {
+  readonly uploadId: string
+  /** For messages, and for its ending. Never a path. */
+  readonly name: string
+}
+
+export interface ReadOptions {
+  readonly format?: 'csv' | 'parquet' | 'json-lines'
+  readonly delimiter?: string
+  readonly quote?: string
+  readonly encoding?: string
+  readonly header?: boolean
+}
+
+export type Cell = string | number | boolean | null
+
+export interface LakePort {
+  /** Writes the bytes of an upload, durable before it returns; gives their number. */
+  receive(uploadId: string, bytes: AsyncIterable<Uint8Array>): Promise<number>
+  discardUpload(uploadId: string): Promise<void>
+  inspect(
+    files: readonly UploadedFile[],
+    read: ReadOptions,
+    signal: AbortSignal,
+  ): Promise<{
+    readonly format: 'csv' | 'parquet' | 'json-lines'
+    readonly delimiter: string | null
+    readonly header: boolean | null
+    readonly encoding: string | null
+    readonly fields: readonly {
+      readonly name: string
+      readonly type: FieldType
+      readonly isKeyCandidate: boolean | null
+    }[]
+    readonly sample: readonly (readonly Cell[])[]
+  }>
+  /** All of the files or nothing: the version's folder stands whole before it returns. */
+  importVersion(
+    target: { readonly tableId: TableId; readonly version: number; readonly key: string },
+    files: readonly UploadedFile[],
+    how: {
+      readonly read: ReadOptions
+      readonly types: Readonly<Record<string, FieldType>>
+      readonly badLinesMax: number
+      /** Labels and tags that stay. */
+      readonly known: readonly TableField[]
+    },
+    signal: AbortSignal,
+  ): Promise<{
+    readonly made: NewVersion
+    readonly badLines: readonly { readonly file: string; readonly line: number; readonly reason: string }[]
+  }>
+  discardVersion(tableId: TableId, version: number): Promise<void>
+  /** By the key's order. */
+  readRows(
+    table: PinnedTable,
+    page: { readonly offset: number; readonly limit: number },
+    signal: AbortSignal,
+  ): Promise<readonly (readonly Cell[])[]>
+  profileField(
+    table: PinnedTable,
+    field: string,
+    signal: AbortSignal,
+  ): Promise<{
+    readonly rows: number
+    readonly empty: number
+    readonly distinct: number
+    readonly smallest: Cell
+    readonly largest: Cell
+    readonly common: readonly { readonly value: Cell; readonly rows: number }[]
+  }>
+  countMembers(selection: Selection, signal: AbortSignal): Promise<number>
+  readMembers(selection: Selection, limit: number, signal: AbortSignal): Promise<readonly (readonly Cell[])[]>
+  /** Of one source of the run, the rows after the one `at` which the last page ended; 0 for the first page. */
+  readRunRows(
+    runId: RunId,
+    source: string,
+    which: 'rejected' | 'uncertain' | 'merged' | 'suppressed',
+    page: { readonly after: number; readonly limit: number },
+    signal: AbortSignal,
+  ): Promise<
+    readonly {
+      readonly at: number
+      readonly key: string
+      readonly change: string | null
+      readonly reason: string
+      readonly message: string | null
+      readonly standsFor: string | null
+    }[]
+  >
+  /** The first rows of one source as they would be sent; undefined where the run has none. */
+  readSample(runId: RunId, source: string): Promise<readonly unknown[] | undefined>
+}
+
+/** A rule with its segments resolved, and the tables that it speaks of. */
+export interface Selection {
+  readonly table: PinnedTable
+  readonly where: Rule
+  readonly related: readonly PinnedTable[]
+  readonly now: Date
+}
+
+export interface SecretPort {
+  /** Seals a secret for one field of one connection, and for where and as whom it is to be used. */
+  seal(
+    place: { readonly connectionId: ConnectionId; readonly field: string; readonly endpointIdentity: string },
+    text: string,
+  ): string
+  /** The stored connection, with the way to open its secrets at the moment of use. */
+  accessOf(connection: Connection): ConnectionAccess
+}
+
+export interface SystemPort {
+  describe(signal: AbortSignal): Promise<System>
+  /** A sealed copy of everything but the key. */
+  backup(signal: AbortSignal): Promise<ReadableStream<Uint8Array>>
+  isReady(): Promise<boolean>
+  /** False where there is nothing to confirm. */
+  confirmRestore(by: By): Promise<boolean>
+  /** The head of the audit log as it was kept outside the store. */
+  readAuditAnchor(): AuditHead | null
+}

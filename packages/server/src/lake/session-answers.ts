@@ -1,0 +1,103 @@
+/** What a run learned from its destination: exceptions while it goes on, then the ledger and the list of rejected rows. */
+import { join } from 'node:path'
+import { distinctStem } from '../domain/file-names.ts'
+import type { LedgerRef, PlanSource } from '../domain/plan.ts'
+import { settledLedger, SEQ, type SettledRanges } from './plan-sql/diff-sql.ts'
+import { fingerprintProbe, ledgerFile } from './session-diff.ts'
+import { writeText } from './session-files.ts'
+import { copyParquet, type Lake } from './session-select.ts'
+import type { AnsweredEntry, JournalKey, RowException, SourceDiff } from './session-types.ts'
+import { parquetFiles, quoteText } from './sql-text.ts'
+
+/** A service may answer with a page of HTML; that much of it helps. */
+const MESSAGE_LENGTH_MAX = 2000
+
+/** One JSON line per row. The name is the batch's, so that the same answer written again replaces itself. */
+export async function writeExceptions(
+  { files }: Lake,
+  source: PlanSource,
+  key: JournalKey,
+  exceptions: readonly RowException[],
+): Promise<string> {
+  const path = join(files.source(source.name).answers, `${key.kind}-${key.first}-${key.last}.jsonl`)
+  const lines = exceptions.map(({ seq, status, reason, message }) =>
+    // An unpaired surrogate can be written as JSON, and not be read by everybody.
+    JSON.stringify({ seq, status, reason, message: message.slice(0, MESSAGE_LENGTH_MAX).toWellFormed() }),
+  )
+  await writeText(files, path, `${lines.join('\n')}\n`)
+  return files.lakePath(path)
+}
+
+export async function settleLedger(
+  lake: Lake,
+  source: PlanSource,
+  diff: SourceDiff,
+  answered: readonly AnsweredEntry[],
+): Promise<LedgerRef> {
+  const { db, files, plan } = lake
+  const ranges = settledRanges(lake, diff, answered)
+  if (diff.outboxPath === null) {
+    if (ranges.ranges !== null) throw new Error(`${source.name} is settled as a whole, and was not committed`)
+    const { ledger: _, ...whole } = source
+    return { kind: 'whole', source: whole, now: plan.now, rows: diff.added }
+  }
+  // Row by row replaced: what was there before is gone.
+  const before = plan.mode === 'replace' ? null : await ledgerFile(lake, source)
+  const folder = join(files.root, 'ledgers', plan.exportId)
+  const path = join(folder, `${plan.runId}-${distinctStem(source.name)}.parquet`)
+  const rows = settledLedger(files.absolute(diff.outboxPath), before?.path ?? null, ranges, plan.now)
+  const written = await files.publish(path, async (temporary) => copyParquet(db, rows, temporary))
+  const probe = await fingerprintProbe(lake)
+  return { kind: 'rows', path: files.lakePath(path), rows: written, fingerprintProbe: probe }
+}
+
+/** Batches are answered by range; files and tables are taken as a whole, by the commit. */
+function settledRanges(lake: Lake, diff: SourceDiff, answered: readonly AnsweredEntry[]): SettledRanges {
+  const own = answered.filter(({ source, state }) => source === diff.source && state === 'answered')
+  if (lake.plan.delivers !== 'rows') {
+    const isCommitted = own.some(({ kind }) => kind === 'commit')
+    return { ranges: isCommitted ? null : [], exceptions: NO_EXCEPTIONS }
+  }
+  const batches = own.filter(({ kind }) => kind === 'batch')
+  return { ranges: joined(batches), exceptions: exceptionRows(lake, batches) }
+}
+
+/** Neighbouring ranges as one: ten thousand batches are mostly one range. */
+function joined(batches: readonly JournalKey[]): { first: number; last: number }[] {
+  const ranges: { first: number; last: number }[] = []
+  for (const { first, last } of batches.toSorted((a, b) => a.first - b.first)) {
+    const before = ranges.at(-1)
+    if (before !== undefined && first <= before.last + 1) before.last = Math.max(before.last, last)
+    else ranges.push({ first, last })
+  }
+  return ranges
+}
+
+const NO_EXCEPTIONS = `SELECT CAST(NULL AS BIGINT) AS seq, CAST(NULL AS VARCHAR) AS status, CAST(NULL AS VARCHAR) AS reason,
+  CAST(NULL AS VARCHAR) AS message WHERE FALSE`
+
+function exceptionRows({ files }: Lake, batches: readonly AnsweredEntry[]): string {
+  const paths = batches.flatMap(({ exceptionsPath }) => (exceptionsPath === null ? [] : [exceptionsPath]))
+  if (paths.length === 0) return NO_EXCEPTIONS
+  const list = paths.map((path) => quoteText(files.absolute(path))).join(', ')
+  return `SELECT * FROM read_json([${list}], format = 'newline_delimited',
+    columns = {seq: 'BIGINT', status: 'VARCHAR', reason: 'VARCHAR', message: 'VARCHAR'})`
+}
+
+/** Always a file, if an empty one: a run of failed rows looks for it. */
+export async function writeRejects(
+  lake: Lake,
+  source: PlanSource,
+  diff: SourceDiff,
+  answered: readonly AnsweredEntry[],
+): Promise<void> {
+  const { db, files } = lake
+  const { exceptions } = settledRanges(lake, diff, answered)
+  const outbox =
+    diff.outboxPath === null
+      ? "SELECT 0 AS seq, '' AS key, '' AS change, '' AS identifiers WHERE FALSE"
+      : `SELECT ${SEQ} AS seq, key, change, identifiers FROM ${parquetFiles([files.absolute(diff.outboxPath)])}`
+  const rows = `SELECT e.seq, o.key, o.change, o.identifiers, e.status, e.reason, e.message
+    FROM (${exceptions}) e JOIN (${outbox}) o ON o.seq = e.seq WHERE e.status <> 'unsent' ORDER BY e.seq`
+  await files.publish(files.source(source.name).rejects, async (path) => copyParquet(db, rows, path))
+}

@@ -1,0 +1,164 @@
+/** The one place where the parts are put together. What a part needs of the world is passed in from here. */
+import { randomBytes } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
+import { connectors } from '@patchbay/connectors'
+import type { Hono } from 'hono'
+import { sql } from 'kysely'
+import { pino, type Logger } from 'pino'
+import { parseAllowedHosts } from './connector-host/allow-hosts.ts'
+import { parseFileRoots } from './connector-host/file-roots.ts'
+import { makeConnectorHost } from './connector-host/host.ts'
+import { makeRegistry } from './connector-host/registry.ts'
+import { makeApp } from './http/app.ts'
+import { makeWatch, traceOf } from './http/watch.ts'
+import type { AppEnv } from './http/who-asks.ts'
+import { backupStream } from './main/backup.ts'
+import { connectionAccess } from './main/connection-access.ts'
+import { describeSystem } from './main/describe-system.ts'
+import { makeLakePort } from './main/lake-port.ts'
+import { VERSION } from './main/version.ts'
+import { approveRun, cancelRun, retryRun } from './jobs/change-run.ts'
+import { enqueueRun } from './jobs/enqueue-run.ts'
+import { openQueue } from './jobs/queue.ts'
+import { SettingInvalid, type Settings } from './settings.ts'
+import { appendAudit } from './store/audit.ts'
+import { anchorPath, readAnchor } from './store/audit-anchor.ts'
+import { addFirstDataKey, listDataKeys } from './store/data-key.ts'
+import { openStore, type Store } from './store/open-store.ts'
+import { openVault } from './vault/vault.ts'
+
+export interface Patchbay {
+  readonly app: Hono<AppEnv>
+  readonly store: Store
+  readonly log: Logger
+  /** Works on what is queued until `close`; with schedules, also starts what is due. A second call does nothing. */
+  startWorker(options: { readonly withSchedules: boolean }): Promise<void>
+  close(): Promise<void>
+}
+
+export interface PatchbayOptions {
+  readonly now?: () => Date
+}
+
+export async function openPatchbay(settings: Settings, options: PatchbayOptions = {}): Promise<Patchbay> {
+  const log = pino({ level: settings.log, base: null }, pino.destination({ dest: 2, sync: true }))
+  const clock = { now: options.now ?? (() => new Date()) }
+  const rules = {
+    allowed: checked('PATCHBAY_ALLOW_HOSTS', () => parseAllowedHosts(settings.allowHosts)),
+    ownPorts: [settings.port],
+  }
+  const registry = makeRegistry(connectors)
+  const store = await openStore({
+    dataFolder: settings.dataFolder,
+    ...(settings.databaseUrl === undefined ? {} : { databaseUrl: settings.databaseUrl }),
+  })
+  try {
+    const folders = await makeFolders(settings)
+    const fileRoots = await checkedLater('PATCHBAY_FILE_ROOTS', () => parseFileRoots(settings.fileRoots.join(delimiter)))
+    const vault = await openVault({
+      keyFile: settings.keyFile,
+      dataKeys: {
+        list: () => listDataKeys(store.db),
+        addFirst: (key) => addFirstDataKey(store.db, key, clock.now()),
+      },
+      randomBytes,
+    })
+    const host = makeConnectorHost({ rules, fileRoots, spoolFolder: join(folders.lake, 'runs'), log, now: clock.now })
+    const queue = await openQueue(store, (error) => log.warn(traceOf(error), 'trouble in the upkeep of the queue'))
+    const limits = { memoryLimitMb: settings.memoryMb, threads: settings.threads }
+    const app = makeApp({
+      version: VERSION,
+      db: store.db,
+      clock,
+      randomBytes,
+      watch: makeWatch(log, () => countOpenRuns(store)),
+      lake: makeLakePort(folders, limits),
+      registry,
+      host,
+      secrets: {
+        seal: (place, text) => vault.seal(text, place),
+        accessOf: (connection) => connectionAccess(store.db, vault, registry, connection),
+      },
+      uploadBytesMax: settings.uploadMaxMb * 1_000_000,
+      jobs: {
+        startRun: (tx, run, by) => enqueueRun(tx, queue, { ...run, startedBy: 'person' }, by),
+        cancelRun: (tx, id, by) => cancelRun(tx, queue, id, by),
+        approveRun: (tx, id, digest, by) => approveRun(tx, queue, id, digest, by),
+        retryRun: (tx, id, include, by) => retryRun(tx, queue, id, include, by),
+        tableRefreshed: () => Promise.resolve(),
+        checkPlan: () => Promise.resolve(),
+        wake: () => queue.wake(),
+      },
+      system: {
+        describe: () => describeSystem(settings, store),
+        backup: (signal) => backupStream({ store, vault, lakeFolder: folders.lake, clock, randomBytes, signal }),
+        isReady: async () => !(await store.isRestored()),
+        async confirmRestore(by) {
+          if (!(await store.isRestored())) return false
+          await store.db.transaction().execute(async (tx) => {
+            await appendAudit(tx, { at: by.now, actor: by.actor, action: 'restore.confirmed', subject: 'store', detail: {} })
+          })
+          await store.confirmRestore()
+          return true
+        },
+        readAuditAnchor: () => readAnchor(anchorPath(settings.dataFolder)),
+      },
+    })
+    return {
+      app,
+      store,
+      log,
+      startWorker: () => Promise.resolve(),
+      async close() {
+        await queue.close()
+        await store.close()
+      },
+    }
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+async function makeFolders({ dataFolder, described, fileRoots }: Settings) {
+  const folders = {
+    lake: join(dataFolder, 'lake'),
+    uploads: join(dataFolder, 'uploads'),
+    spill: join(dataFolder, 'spill'),
+  }
+  for (const folder of Object.values(folders)) await mkdir(folder, { recursive: true, mode: 0o700 })
+  // The default root is ours to make; one that the operator names is there, or is a mistake.
+  const isDefault = described.some(({ name, source }) => name === 'PATCHBAY_FILE_ROOTS' && source === 'default')
+  if (isDefault) for (const root of fileRoots) await mkdir(root, { recursive: true, mode: 0o750 })
+  return folders
+}
+
+async function countOpenRuns({ db }: Store): Promise<Readonly<Record<string, number>>> {
+  const { rows } = await sql<{ status: string; count: number }>`
+    SELECT status, count(*) AS count FROM run
+     WHERE status IN ('queued', 'running', 'held', 'failed-retrying') GROUP BY status`.execute(db)
+  return Object.fromEntries(rows.map(({ status, count }) => [status, count]))
+}
+
+/** The parts know what their settings mean; what they refuse is said as a setting that is wrong. */
+function checked<T>(setting: string, parse: () => T): T {
+  try {
+    return parse()
+  } catch (error) {
+    throw wrongSetting(setting, error)
+  }
+}
+
+async function checkedLater<T>(setting: string, parse: () => Promise<T>): Promise<T> {
+  try {
+    return await parse()
+  } catch (error) {
+    throw wrongSetting(setting, error)
+  }
+}
+
+function wrongSetting(setting: string, error: unknown): SettingInvalid {
+  const message = error instanceof Error ? error.message.replace(`${setting}: `, '') : 'it cannot be used'
+  return new SettingInvalid(setting, message, 'Correct it in the environment or in patchbay.env')
+}

@@ -1,0 +1,170 @@
+import type { Connection, DataPolicy } from '../domain/connection.ts'
+import { isId, newId, type ConnectionId } from '../domain/ids.ts'
+import { appendAudit } from './audit.ts'
+import type { By } from './by.ts'
+import { notFound, stale, withUniqueName } from './conflict.ts'
+import { toJson } from './json.ts'
+import type { Db, Tx } from './schema.ts'
+
+export interface ConnectionDraft {
+  readonly name: string
+  readonly settings: Connection['settings']
+  readonly policy: DataPolicy
+}
+
+/** Secrets come afterwards, by `writeSecret`, since sealing one needs the connection's id. */
+export async function createConnection(
+  tx: Tx,
+  draft: ConnectionDraft & { readonly connectorId: string },
+  by: By,
+): Promise<Connection> {
+  const id = newId('connection', by.randomBytes)
+  await withUniqueName('connection', 'connection_name', draft.name, () =>
+    tx
+      .insertInto('connection')
+      .values({
+        id,
+        name: draft.name,
+        connector_id: draft.connectorId,
+        settings: toJson(draft.settings),
+        policy: toJson(draft.policy),
+        checked_at: null,
+        created_at: by.now,
+        created_by: by.actor,
+        updated_at: by.now,
+      })
+      .execute(),
+  )
+  const detail = { connectorId: draft.connectorId }
+  await appendAudit(tx, { at: by.now, actor: by.actor, action: 'connection.created', subject: id, detail })
+  return readConnection(tx, id)
+}
+
+/** By id or by name. */
+export async function readConnection(db: Db, reference: string): Promise<Connection> {
+  const connection = await findConnection(db, reference)
+  if (connection === undefined) throw notFound('connection', reference)
+  return connection
+}
+
+export async function findConnection(db: Db, reference: string): Promise<Connection | undefined> {
+  const query = selectConnections(db)
+  const row = await (
+    isId('connection', reference)
+      ? query.where('id', '=', reference)
+      : query.where((where) => where(where.fn('lower', ['name']), '=', where.fn('lower', [where.val(reference)])))
+  ).executeTakeFirst()
+  return row === undefined ? undefined : connectionOf(row)
+}
+
+export async function listConnections(db: Db): Promise<readonly Connection[]> {
+  return (await selectConnections(db).orderBy('name').execute()).map(connectionOf)
+}
+
+/**
+ * `dropSecrets` when a field changed that says where or as whom: whoever calls knows the connector's fields and decides
+ * (`endpointIdentity` before and after). The sealed texts would not open any more either way.
+ */
+export async function editConnection(
+  tx: Tx,
+  id: ConnectionId,
+  revision: number,
+  change: ConnectionDraft & { readonly dropSecrets: boolean },
+  by: By,
+): Promise<Connection> {
+  const row = await withUniqueName('connection', 'connection_name', change.name, () =>
+    tx
+      .updateTable('connection')
+      .set({
+        name: change.name,
+        settings: toJson(change.settings),
+        policy: toJson(change.policy),
+        health: 'unknown',
+        updated_at: by.now,
+        revision: revision + 1,
+      })
+      .where('id', '=', id)
+      .where('revision', '=', revision)
+      .returning('id')
+      .executeTakeFirst(),
+  )
+  if (row === undefined) {
+    const now = await readConnection(tx, id)
+    throw stale('connection', now.name)
+  }
+  if (change.dropSecrets) await tx.deleteFrom('secret').where('connection_id', '=', id).execute()
+  const detail = { secretsDropped: change.dropSecrets }
+  await appendAudit(tx, { at: by.now, actor: by.actor, action: 'connection.edited', subject: id, detail })
+  return readConnection(tx, id)
+}
+
+export async function setHealth(db: Db, id: ConnectionId, health: 'healthy' | 'failing', now: Date): Promise<void> {
+  await db.updateTable('connection').set({ health, checked_at: now }).where('id', '=', id).execute()
+}
+
+/** Everything that `removeConnection` would detach. */
+export async function listDependents(
+  db: Db,
+  id: ConnectionId,
+): Promise<readonly { readonly id: string; readonly name: string }[]> {
+  return db.selectFrom('export').select(['id', 'name']).where('connection_id', '=', id).orderBy('name').execute()
+}
+
+/**
+ * Takes the connection and its secrets away. Exports over it are detached: they keep everything and do not run; a run that
+ * goes on stops before its next batch.
+ */
+export async function removeConnection(
+  tx: Tx,
+  id: ConnectionId,
+  by: By,
+): Promise<{ readonly detached: readonly string[] }> {
+  const connection = await readConnection(tx, id)
+  const detached = await tx
+    .updateTable('export')
+    .set((set) => ({
+      connection_id: null,
+      updated_at: by.now,
+      updated_by: by.actor,
+      revision: set('revision', '+', 1),
+    }))
+    .where('connection_id', '=', id)
+    .returning('id')
+    .execute()
+  const ids = detached.map((row) => row.id)
+  if (ids.length > 0) await tx.updateTable('schedule').set({ next_at: null }).where('export_id', 'in', ids).execute()
+  await tx.deleteFrom('connection').where('id', '=', id).execute()
+  const detail = { name: connection.name, connectorId: connection.connectorId, detached: ids }
+  await appendAudit(tx, { at: by.now, actor: by.actor, action: 'connection.removed', subject: id, detail })
+  return { detached: ids }
+}
+
+function selectConnections(db: Db) {
+  return db
+    .selectFrom('connection')
+    .selectAll('connection')
+    .select((select) =>
+      select
+        .selectFrom('secret')
+        .whereRef('secret.connection_id', '=', 'connection.id')
+        .select((inner) => inner.fn.agg<string[] | null>('array_agg', ['secret.field']).as('fields'))
+        .as('secrets_set'),
+    )
+}
+
+function connectionOf(
+  row: Awaited<ReturnType<ReturnType<typeof selectConnections>['executeTakeFirstOrThrow']>>,
+): Connection {
+  return {
+    id: row.id as ConnectionId,
+    name: row.name,
+    connectorId: row.connector_id,
+    settings: row.settings,
+    secretsSet: (row.secrets_set ?? []).toSorted(),
+    policy: row.policy,
+    health: row.health,
+    checkedAt: row.checked_at,
+    createdAt: row.created_at,
+    revision: row.revision,
+  }
+}

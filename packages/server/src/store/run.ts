@@ -1,0 +1,243 @@
+import { sql } from 'kysely'
+import type { ExportId, RunId } from '../domain/ids.ts'
+import { NO_COUNTS, type Run, type RunStatus, type StartedBy } from '../domain/run.ts'
+import { notFound } from './conflict.ts'
+import type { Db, Tx } from './schema.ts'
+
+/** A run that is not over: only one of these that delivers may stand for an export. */
+export const OPEN_STATUSES = ['queued', 'running', 'held', 'failed-retrying'] as const
+
+export interface NewRun {
+  readonly id: RunId
+  readonly exportId: ExportId
+  readonly purpose: 'deliver' | 'preview'
+  readonly startedBy: StartedBy
+  readonly actor: string
+  readonly slot: Date | null
+  readonly late: boolean
+  readonly retryOf: { readonly runId: RunId; readonly include: 'rejected' | 'rejected-and-uncertain' } | null
+  readonly now: Date
+}
+
+/** `open`: another run of the export is not over. `slot`: the slot has had its run. Neither breaks the transaction. */
+export async function insertRun(tx: Tx, run: NewRun): Promise<'inserted' | 'open' | 'slot'> {
+  const inserted = await tx
+    .insertInto('run')
+    .values({ ...columnsOf(run), status: 'queued', reason: null, finished_at: null })
+    .onConflict((conflict) => conflict.doNothing())
+    .returning('id')
+    .executeTakeFirst()
+  if (inserted !== undefined) return 'inserted'
+  if (run.slot === null) return 'open'
+  const sameSlot = await tx
+    .selectFrom('run')
+    .select('id')
+    .where('export_id', '=', run.exportId)
+    .where('slot', '=', run.slot)
+    .executeTakeFirst()
+  return sameSlot === undefined ? 'open' : 'slot'
+}
+
+/** A slot that came while it could not run keeps its place in the history, with the reason; once, however often it is tried. */
+export async function insertSkippedRun(tx: Tx, run: NewRun, reason: string): Promise<boolean> {
+  const inserted = await tx
+    .insertInto('run')
+    .values({ ...columnsOf(run), status: 'skipped', reason, finished_at: run.now })
+    .onConflict((conflict) => conflict.doNothing())
+    .returning('id')
+    .executeTakeFirst()
+  return inserted !== undefined
+}
+
+export async function findOpenRun(
+  db: Db,
+  exportId: ExportId,
+): Promise<{ readonly id: RunId; readonly status: RunStatus } | undefined> {
+  const row = await db
+    .selectFrom('run')
+    .select(['id', 'status'])
+    .where('export_id', '=', exportId)
+    .where('purpose', '=', 'deliver')
+    .where('status', 'in', OPEN_STATUSES)
+    .executeTakeFirst()
+  return row === undefined ? undefined : { id: row.id as RunId, status: row.status }
+}
+
+/**
+ * A run that failed for good with answers in its journal that no ledger has taken in. Until it is resumed the ledger does not
+ * say what the destination has, so nothing else of the export may be sent.
+ */
+export async function findUnsettledRun(db: Db, exportId: ExportId): Promise<RunId | undefined> {
+  const row = await db
+    .selectFrom('run')
+    .select('id')
+    .where('export_id', '=', exportId)
+    .where('status', '=', 'failed')
+    .where('settled_at', 'is', null)
+    .where((where) =>
+      where.exists(where.selectFrom('run_journal').select('run_id').whereRef('run_journal.run_id', '=', 'run.id')),
+    )
+    .executeTakeFirst()
+  return row?.id as RunId | undefined
+}
+
+export interface RunDetail extends Run {
+  readonly exportName: string
+  readonly stages: readonly { readonly stage: string; readonly at: string }[]
+  readonly attempts: number
+  readonly dueAt: Date
+  readonly cancelRequestedAt: Date | null
+  readonly approvedBy: string | null
+  readonly approvedAt: Date | null
+  readonly retryOf: RunId | null
+  /** The engine's `RunDiff`, where the run got so far. */
+  readonly diff: unknown
+}
+
+export async function readRun(db: Db, id: string): Promise<RunDetail> {
+  const row = await selectRuns(db).select('run.diff').where('run.id', '=', id).executeTakeFirst()
+  if (row === undefined) throw notFound('run', id)
+  return { ...runOf(row), diff: row.diff }
+}
+
+/** The newest first. `before` is the last row of the page before. */
+export async function listRuns(
+  db: Db,
+  filter: {
+    readonly exportId?: ExportId
+    readonly status?: readonly RunStatus[]
+    readonly before?: { readonly createdAt: Date; readonly id: RunId }
+    readonly limit: number
+  },
+): Promise<readonly Omit<RunDetail, 'diff'>[]> {
+  let query = selectRuns(db).orderBy('run.created_at', 'desc').orderBy('run.id', 'desc').limit(filter.limit)
+  if (filter.exportId !== undefined) query = query.where('run.export_id', '=', filter.exportId)
+  if (filter.status !== undefined) query = query.where('run.status', 'in', [...filter.status])
+  if (filter.before !== undefined) {
+    const { createdAt, id } = filter.before
+    query = query.where(sql<boolean>`(run.created_at, run.id) < (${createdAt}, ${id})`)
+  }
+  return (await query.execute()).map(runOf)
+}
+
+/** The newest run that delivers, whatever started it, of each of these exports. */
+export async function lastRuns(db: Db, exportIds: readonly ExportId[]): Promise<ReadonlyMap<ExportId, Run>> {
+  if (exportIds.length === 0) return new Map()
+  const rows = await selectRuns(db)
+    .where(
+      'run.id',
+      'in',
+      db
+        .selectFrom('export as one')
+        .innerJoinLateral(
+          (inner) =>
+            inner
+              .selectFrom('run as newest')
+              .select('newest.id')
+              .whereRef('newest.export_id', '=', 'one.id')
+              .where('newest.purpose', '=', 'deliver')
+              .orderBy('newest.created_at', 'desc')
+              .orderBy('newest.id', 'desc')
+              .limit(1)
+              .as('newest'),
+          (join) => join.onTrue(),
+        )
+        .where('one.id', 'in', [...exportIds])
+        .select('newest.id'),
+    )
+    .execute()
+  return new Map(rows.map((row) => [row.export_id as ExportId, runOf(row)]))
+}
+
+function selectRuns(db: Db) {
+  return db
+    .selectFrom('run')
+    .innerJoin('export', 'export.id', 'run.export_id')
+    .select([
+      'run.id',
+      'run.export_id',
+      'export.name as export_name',
+      'run.purpose',
+      'run.status',
+      'run.stage',
+      'run.stages',
+      'run.started_by',
+      'run.actor',
+      'run.counts',
+      'run.reason',
+      'run.outbox_digest',
+      'run.late',
+      'run.slot',
+      'run.created_at',
+      'run.started_at',
+      'run.finished_at',
+      'run.attempts',
+      'run.due_at',
+      'run.cancel_requested_at',
+      'run.approved_by',
+      'run.approved_at',
+      'run.retry_of',
+    ])
+}
+
+function runOf(
+  row: Awaited<ReturnType<ReturnType<typeof selectRuns>['executeTakeFirstOrThrow']>>,
+): Omit<RunDetail, 'diff'> {
+  return {
+    id: row.id as RunId,
+    exportId: row.export_id as ExportId,
+    exportName: row.export_name,
+    purpose: row.purpose,
+    status: row.status,
+    stage: row.stage,
+    stages: row.stages,
+    startedBy: row.started_by,
+    actor: row.actor,
+    counts: row.counts ?? NO_COUNTS,
+    reason: row.reason,
+    outboxDigest: row.outbox_digest,
+    late: row.late,
+    slot: row.slot,
+    createdAt: row.created_at,
+    startedAt: row.started_at,
+    finishedAt: row.finished_at,
+    attempts: row.attempts,
+    dueAt: row.due_at,
+    cancelRequestedAt: row.cancel_requested_at,
+    approvedBy: row.approved_by,
+    approvedAt: row.approved_at,
+    retryOf: row.retry_of as RunId | null,
+  }
+}
+
+function columnsOf(run: NewRun) {
+  return {
+    id: run.id,
+    export_id: run.exportId,
+    purpose: run.purpose,
+    stage: null,
+    started_by: run.startedBy,
+    actor: run.actor,
+    counts: null,
+    plan: null,
+    diff: null,
+    outbox_digest: null,
+    approved_digest: null,
+    approved_by: null,
+    approved_at: null,
+    cancel_requested_at: null,
+    cancel_requested_by: null,
+    slot: run.slot,
+    late: run.late,
+    heartbeat_at: null,
+    holder: null,
+    due_at: run.now,
+    retry_of: run.retryOf?.runId ?? null,
+    retry_include: run.retryOf?.include ?? null,
+    connection_id: null,
+    destination_digest: null,
+    created_at: run.now,
+    started_at: null,
+    settled_at: null,
+  }
+}

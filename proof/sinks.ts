@@ -1,0 +1,176 @@
+/** Destinations of the proof: each remembers what it was given, and tells afterwards how often each row took effect. */
+import { createServer, type IncomingMessage } from 'node:http'
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import pg from 'pg'
+import { startPostgresql } from '../packages/connectors/test-servers/postgresql.ts'
+import { startSftpServer } from '../packages/server/src/cli/demo/sftp-server.ts'
+
+export interface Sink {
+  readonly connector: string
+  readonly settings: Readonly<Record<string, string | number>>
+  /** Secrets by the field's name. */
+  readonly secrets: Readonly<Record<string, string>>
+  readonly destination: Readonly<Record<string, string>>
+  readonly mode: string
+  /** Rows that may be left uncertain by one crash: those of one batch where a repeat is blind. */
+  readonly uncertainMax: number
+  /** How often each row took effect, by its key. */
+  readEffects(): Promise<ReadonlyMap<string, number>>
+  /** Names that should not be there any more: temporary files, staging tables. */
+  readLeftovers(): Promise<readonly string[]>
+  reset(): Promise<void>
+  stop(): Promise<void>
+}
+
+const count = (keys: Iterable<string>): Map<string, number> => {
+  const effects = new Map<string, number>()
+  for (const key of keys) effects.set(key, (effects.get(key) ?? 0) + 1)
+  return effects
+}
+
+async function keysOfFolder(folder: string): Promise<Map<string, number>> {
+  const names = (await readdir(folder, { recursive: true })).filter(
+    (name) => name.endsWith('.csv') && !/(^|\/)\./.test(name),
+  )
+  const texts = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')))
+  return count(
+    texts.flatMap((text) =>
+      text
+        .trimEnd()
+        .split('\n')
+        .slice(1)
+        .map((line) => line.split(',')[0] ?? ''),
+    ),
+  )
+}
+
+async function leftoversOf(folder: string): Promise<string[]> {
+  return (await readdir(folder, { recursive: true })).filter((name) => /(^|\/)\.patchbay-/.test(name))
+}
+
+async function empty(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true })
+  await mkdir(folder, { recursive: true })
+}
+
+export async function folderSink(root: string): Promise<Sink> {
+  const folder = join(root, 'folder-sink')
+  await empty(folder)
+  return {
+    connector: 'local-folder',
+    settings: { path: folder },
+    secrets: {},
+    destination: { folder: 'out' },
+    mode: 'append',
+    uncertainMax: 0,
+    readEffects: () => keysOfFolder(folder),
+    readLeftovers: () => leftoversOf(folder),
+    reset: () => empty(folder),
+    stop: () => Promise.resolve(),
+  }
+}
+
+export async function sftpSink(root: string): Promise<Sink> {
+  const folder = join(root, 'sftp-sink')
+  await empty(join(folder, 'out'))
+  const server = await startSftpServer(folder, 'proof-password')
+  return {
+    connector: 'sftp',
+    settings: { host: '127.0.0.1', port: server.port, user: server.user, signIn: 'password', baseFolder: '/out' },
+    secrets: { password: server.password },
+    destination: { folder: 'people' },
+    mode: 'append',
+    uncertainMax: 0,
+    readEffects: () => keysOfFolder(folder),
+    readLeftovers: () => leftoversOf(folder),
+    reset: () => empty(join(folder, 'out')),
+    stop: () => server.close(),
+  }
+}
+
+export async function postgresqlSink(): Promise<Sink> {
+  const server = await startPostgresql()
+  const query = async (text: string): Promise<readonly Record<string, unknown>[]> => {
+    const client = new pg.Client({ connectionString: server.url })
+    await client.connect()
+    try {
+      return (await client.query<Record<string, unknown>>(text)).rows
+    } finally {
+      await client.end()
+    }
+  }
+  return {
+    connector: 'postgresql',
+    settings: { host: server.host, port: server.port, database: server.database, user: server.user, tls: 'none' },
+    secrets: { password: server.password },
+    destination: { table: 'people' },
+    mode: 'append',
+    uncertainMax: 0,
+    async readEffects() {
+      const [found] = await query(`SELECT to_regclass('public.people') IS NOT NULL AS there`)
+      if (found?.['there'] !== true) return new Map()
+      return count((await query('SELECT id FROM people')).map((row) => String(row['id'])))
+    },
+    async readLeftovers() {
+      const rows = await query(`SELECT relname FROM pg_class WHERE relkind = 'r' AND relname LIKE '%staging%'`)
+      return rows.map((row) => String(row['relname']))
+    },
+    reset: async () => void (await query('DROP SCHEMA public CASCADE; CREATE SCHEMA public')),
+    stop: () => server.stop(),
+  }
+}
+
+/** `keyed` drops a batch whose id it has seen and gives the same answer again; `blind` takes everything as it comes. */
+export async function webhookSink(repeat: 'keyed' | 'blind'): Promise<Sink> {
+  let effects = new Map<string, number>()
+  let answers = new Map<string, string>()
+  const take = (request: IncomingMessage, body: string): string => {
+    const id = String(request.headers['idempotency-key'] ?? request.headers['webhook-id'])
+    const known = repeat === 'keyed' ? answers.get(id) : undefined
+    if (known !== undefined) return known
+    const { changes = [] } = JSON.parse(body) as { changes?: { key: string }[] }
+    for (const { key } of changes) effects.set(key, (effects.get(key) ?? 0) + 1)
+    const answer = JSON.stringify({ answers: changes.map(({ key }) => ({ key, status: 'accepted' })) })
+    answers.set(id, answer)
+    return answer
+  }
+  const server = createServer((request, response) => {
+    let body = ''
+    request.setEncoding('utf8').on('data', (text: string) => (body += text))
+    // A request that is cut short takes no effect: it never ends.
+    request.on('end', () => response.writeHead(200, { 'content-type': 'application/json' }).end(take(request, body)))
+    request.on('error', () => undefined)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('The sink has no port')
+  return {
+    connector: 'webhook',
+    settings: { url: `http://127.0.0.1:${address.port}/` },
+    secrets: { signingSecret: `whsec_${Buffer.alloc(32, 7).toString('base64')}` },
+    destination: { repeat },
+    mode: 'upsert',
+    uncertainMax: repeat === 'blind' ? 1000 : 0,
+    readEffects: () => Promise.resolve(effects),
+    readLeftovers: () => Promise.resolve([]),
+    reset() {
+      effects = new Map()
+      answers = new Map()
+      return Promise.resolve()
+    },
+    stop: () =>
+      new Promise((resolve) => {
+        server.closeAllConnections()
+        server.close(() => resolve())
+      }),
+  }
+}
+
+export const SINKS: Readonly<Record<string, (root: string) => Promise<Sink>>> = {
+  'local-folder': folderSink,
+  sftp: sftpSink,
+  postgresql: postgresqlSink,
+  'webhook (keyed)': () => webhookSink('keyed'),
+  'webhook (blind)': () => webhookSink('blind'),
+}
