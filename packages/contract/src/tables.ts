@@ -57,10 +57,11 @@ export const tableVersionSchema = z
 const readSchema = z
   .strictObject({
     format: z.enum(['csv', 'parquet', 'json-lines']).exactOptional(),
-    delimiter: z.string().min(1).max(4).exactOptional(),
-    quote: z.string().min(1).max(1).exactOptional(),
+    delimiter: z.string().length(1).exactOptional(),
+    quote: z.enum(['"', "'", '']).exactOptional(),
     encoding: z.string().min(1).max(40).exactOptional(),
     header: z.boolean().exactOptional(),
+    dateOrder: z.enum(['day-first', 'month-first']).exactOptional().meta({ description: 'What 03/04/2026 means' }),
   })
   .meta({ id: 'ReadOptions', description: 'How to read the bytes. What is absent is found out from them' })
 
@@ -79,13 +80,21 @@ const importSchema = {
 }
 
 export const badLineSchema = z
-  .strictObject({ file: z.string(), line: countSchema, reason: z.string() })
+  .strictObject({ file: z.string(), line: countSchema, field: z.string().nullable(), reason: z.string() })
   .meta({ id: 'BadLine', description: 'A line that was left out. Its text is not shown: it may be personal' })
 
 export const importedSchema = z.strictObject({
   table: tableSchema,
   version: tableVersionSchema,
   badLines: z.array(badLineSchema).meta({ description: 'The first of them' }),
+  notes: z.array(z.string()).meta({ description: 'What is read in a way that may surprise' }),
+  change: z
+    .strictObject({
+      added: z.array(z.string()),
+      removed: z.array(z.string()),
+      retyped: z.array(z.strictObject({ field: z.string(), from: fieldTypeSchema, to: fieldTypeSchema })),
+    })
+    .meta({ description: 'How the fields differ from the version before' }),
 })
 export type Imported = z.infer<typeof importedSchema>
 
@@ -175,7 +184,13 @@ export const tables = {
     summary: 'Makes a new version of a table from uploaded files: all of them or nothing',
     permission: 'table.write',
     params,
-    body: z.strictObject(importSchema),
+    body: z.strictObject({
+      ...importSchema,
+      allowSchemaChange: z
+        .boolean()
+        .default(false)
+        .meta({ description: 'Fields may go, or change their type: exports that use them may stop working' }),
+    }),
     response: importedSchema,
     status: 201,
     idempotent: true,

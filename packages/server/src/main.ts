@@ -1,13 +1,13 @@
 /** The one place where the parts are put together. What a part needs of the world is passed in from here. */
 import { randomBytes } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { connectors } from '@patchbay/connectors'
 import type { Hono } from 'hono'
 import { sql } from 'kysely'
 import { pino, type Logger } from 'pino'
 import { parseAllowedHosts } from './connector-host/allow-hosts.ts'
-import { parseFileRoots } from './connector-host/file-roots.ts'
+import { checkFileRoots } from './connector-host/file-roots.ts'
 import { makeConnectorHost } from './connector-host/host.ts'
 import { makeRegistry } from './connector-host/registry.ts'
 import { makeApp } from './http/app.ts'
@@ -18,6 +18,15 @@ import { connectionAccess } from './main/connection-access.ts'
 import { describeSystem } from './main/describe-system.ts'
 import { makeLakePort } from './main/lake-port.ts'
 import { VERSION } from './main/version.ts'
+import { runExport } from './engine/run-export.ts'
+import type { EnginePorts } from './engine/ports.ts'
+import { tableRefreshed } from './jobs/after-refresh.ts'
+import { makeRunPort } from './jobs/run-port.ts'
+import { startScheduler } from './jobs/scheduler.ts'
+import { startWorker, type WorkerOptions } from './jobs/worker.ts'
+import { authorityOf } from './access/authority.ts'
+import { connectorFacts, makeClock, makeDestinations, makeEngineLake } from './main/engine-ports.ts'
+import { startHousekeeping } from './main/housekeeping.ts'
 import { approveRun, cancelRun, retryRun } from './jobs/change-run.ts'
 import { enqueueRun } from './jobs/enqueue-run.ts'
 import { openQueue } from './jobs/queue.ts'
@@ -37,8 +46,11 @@ export interface Patchbay {
   close(): Promise<void>
 }
 
+/** What tests and the proof do differently. */
 export interface PatchbayOptions {
   readonly now?: () => Date
+  readonly failpoint?: EnginePorts['failpoint']
+  readonly workerTiming?: WorkerOptions['timing']
 }
 
 export async function openPatchbay(settings: Settings, options: PatchbayOptions = {}): Promise<Patchbay> {
@@ -55,7 +67,7 @@ export async function openPatchbay(settings: Settings, options: PatchbayOptions 
   })
   try {
     const folders = await makeFolders(settings)
-    const fileRoots = await checkedLater('PATCHBAY_FILE_ROOTS', () => parseFileRoots(settings.fileRoots.join(delimiter)))
+    const fileRoots = await checkedLater('PATCHBAY_FILE_ROOTS', () => checkFileRoots(settings.fileRoots))
     const vault = await openVault({
       keyFile: settings.keyFile,
       dataKeys: {
@@ -64,7 +76,14 @@ export async function openPatchbay(settings: Settings, options: PatchbayOptions 
       },
       randomBytes,
     })
-    const host = makeConnectorHost({ rules, fileRoots, spoolFolder: join(folders.lake, 'runs'), log, now: clock.now })
+    const host = makeConnectorHost({
+      rules,
+      fileRoots,
+      spoolFolder: join(folders.lake, 'runs'),
+      log,
+      now: clock.now,
+      ...(options.failpoint === undefined ? {} : { failpoint: options.failpoint }),
+    })
     const queue = await openQueue(store, (error) => log.warn(traceOf(error), 'trouble in the upkeep of the queue'))
     const limits = { memoryLimitMb: settings.memoryMb, threads: settings.threads }
     const app = makeApp({
@@ -86,8 +105,7 @@ export async function openPatchbay(settings: Settings, options: PatchbayOptions 
         cancelRun: (tx, id, by) => cancelRun(tx, queue, id, by),
         approveRun: (tx, id, digest, by) => approveRun(tx, queue, id, digest, by),
         retryRun: (tx, id, include, by) => retryRun(tx, queue, id, include, by),
-        tableRefreshed: () => Promise.resolve(),
-        checkPlan: () => Promise.resolve(),
+        tableRefreshed: (tx, id, by) => tableRefreshed(tx, queue, id, by),
         wake: () => queue.wake(),
       },
       system: {
@@ -105,12 +123,50 @@ export async function openPatchbay(settings: Settings, options: PatchbayOptions 
         readAuditAnchor: () => readAnchor(anchorPath(settings.dataFolder)),
       },
     })
+    const failpoint = options.failpoint ?? (() => undefined)
+    const engine: EnginePorts = {
+      runs: makeRunPort({
+        db: store.db,
+        queue,
+        findConnector: connectorFacts(registry),
+        authority: (db, run) => authorityOf(db, run, clock.now()),
+        now: clock.now,
+        randomBytes,
+      }),
+      lake: makeEngineLake(folders.lake, limits),
+      destinations: makeDestinations(store.db, vault, registry, host),
+      clock: makeClock(clock.now),
+      random: Math.random,
+      failpoint,
+    }
+    const working: { stop(): Promise<void> }[] = []
     return {
       app,
       store,
       log,
-      startWorker: () => Promise.resolve(),
+      startWorker({ withSchedules }) {
+        if (working.length > 0) return Promise.resolve()
+        const onError = (error: unknown, runId: string | null = null): void =>
+          log.error({ runId, ...traceOf(error) }, 'a run met trouble that is not of its own')
+        const worker = startWorker({
+          store,
+          queue,
+          executeRun: (lease, signal, isLast) => runExport(lease, engine, signal, isLast),
+          concurrency: settings.runsAtOnce,
+          onError,
+          randomBytes,
+          failpoint,
+          ...(options.workerTiming === undefined ? {} : { timing: options.workerTiming }),
+        })
+        working.push(worker)
+        if (withSchedules) {
+          working.push(startScheduler({ store, queue, now: clock.now, randomBytes, onError, failpoint }))
+          working.push(startHousekeeping(store.db, folders, clock.now, onError))
+        }
+        return Promise.resolve()
+      },
       async close() {
+        await Promise.all(working.map((part) => part.stop()))
         await queue.close()
         await store.close()
       },

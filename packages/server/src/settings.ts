@@ -94,12 +94,6 @@ const TABLE = {
     '20480',
     readWhole(1, 10_485_760),
   ),
-  keepVersions: setting(
-    'PATCHBAY_KEEP_VERSIONS',
-    'Versions of a table that are kept beyond those in use',
-    '3',
-    readWhole(1, 1000),
-  ),
   url: optional('PATCHBAY_URL', 'A server elsewhere, for the command line to speak to', readUrl),
   apiKey: {
     ...optional('PATCHBAY_API_KEY', 'The API key for that server', (text) => text),

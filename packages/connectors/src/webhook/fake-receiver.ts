@@ -189,7 +189,8 @@ async function readBody(request: IncomingMessage, stopHalfway: boolean): Promise
   let size = 0
   const half = Number(request.headers['content-length'] ?? 0) / 2
   try {
-    for await (const chunk of request) {
+    // Stopping halfway must leave the socket to reset.
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
       chunks.push(chunk as Buffer)
       size += (chunk as Buffer).length
       if (stopHalfway && size >= half) break

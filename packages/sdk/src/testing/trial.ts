@@ -143,7 +143,7 @@ export function kindOf(value: unknown): string {
   return value === undefined ? 'no error at all' : `a thrown ${typeof value}`
 }
 
-export function textOf(error: unknown, depth = 0): string {
+function textOf(error: unknown, depth = 0): string {
   if (!(error instanceof Error) || depth > 5) return JSON.stringify(error) ?? ''
   return `${error.stack ?? error.message} ${JSON.stringify(error)} ${error.cause === undefined ? '' : textOf(error.cause, depth + 1)}`
 }

@@ -11,3 +11,15 @@ export type Identity =
 
 /** Made where a door is opened, never from anything that a request says. */
 export const OPERATOR: Identity = { kind: 'operator', name: 'command line', role: 'Administrator' }
+
+const KEY_PREFIX = 'key:'
+
+/** What is written down of who did something. Kinds cannot be mistaken for each other, whatever a key is called. */
+export function actorOf(identity: Identity): string {
+  return identity.kind === 'operator' ? identity.name : `${KEY_PREFIX}${identity.name}`
+}
+
+/** The name of the API key that an actor was; undefined for everybody else. */
+export function keyNameOf(actor: string): string | undefined {
+  return actor.startsWith(KEY_PREFIX) ? actor.slice(KEY_PREFIX.length) : undefined
+}

@@ -9,7 +9,7 @@ import { unreadable } from './client.ts'
 import type { Run } from './command.ts'
 import { wrong } from './given.ts'
 
-const ENDINGS = ['.csv', '.tsv', '.txt', '.parquet', '.jsonl', '.ndjson', '.json', '.gz']
+const ENDINGS = ['.csv', '.tsv', '.txt', '.parquet', '.jsonl', '.ndjson', '.json']
 const MEGABYTE = 1_000_000
 
 export async function sendFiles(
@@ -46,10 +46,9 @@ export async function sendFiles(
   return { uploads, name: tableName(name) }
 }
 
-/** `2026 customers (new).csv.gz` becomes `2026 customers new`: a table's name is used in rules and file names. */
+/** `2026 customers (new).csv` becomes `2026 customers new`: a table's name is used in rules and file names. */
 function tableName(fileName: string): string {
-  const stem = fileName.replace(/\.gz$/i, '')
-  const name = stem.slice(0, stem.length - extname(stem).length).replaceAll(/[^\p{L}\p{N}_\-. ]+/gu, '')
+  const name = fileName.slice(0, fileName.length - extname(fileName).length).replaceAll(/[^\p{L}\p{N}_\-. ]+/gu, '')
   return name
     .trim()
     .replaceAll(/^\.+|\.+$/g, '')

@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import { action, readAll, type Options, type Run } from './command.ts'
 import { collect, isOn, pairs, text, texts, wholeNumber, wrong } from './given.ts'
 import { sendFiles } from './send-files.ts'
+import { printable } from './printable.ts'
 import { numberText, textPairs, textTable } from './text-table.ts'
 
 export function addTableCommands(program: Command): void {
@@ -25,6 +26,8 @@ export function addTableCommands(program: Command): void {
     .option('--tag <field=tag>', `${FIELD_TAGS.join(', ')}`, collect)
     .option('--label <field=text>', 'what people call the field', collect)
     .option('--bad-lines-max <number>', 'go on while no more lines than this cannot be read', '0')
+    .option('--date-order <order>', 'day-first or month-first: what 03/04/2026 means')
+    .option('--allow-schema-change', 'fields of the table may go, or change their type')
     .option('--inspect', 'only show how the files would be read')
     .action(action(importTable))
 
@@ -119,7 +122,7 @@ async function makeVersion(client: Client, uploads: Upload['id'][], name: string
 async function refresh(
   client: Client,
   table: Table,
-  how: Parameters<Client['tables']['refresh']>[0]['body'],
+  how: Omit<Parameters<Client['tables']['refresh']>[0]['body'], 'allowSchemaChange'>,
   options: Options,
 ): Promise<Imported> {
   const key = text(options, 'key')
@@ -129,7 +132,10 @@ async function refresh(
       `The table ${table.name} is there already, with the key ${table.key}`,
       'Leave --key out to import its next version, or choose another --name',
     )
-  const imported = await client.tables.refresh({ params: { table: table.id }, body: how })
+  const imported = await client.tables.refresh({
+    params: { table: table.id },
+    body: { ...how, allowSchemaChange: isOn(options, 'allowSchemaChange') },
+  })
   const edited = await editTable(client, table.id, options)
   return edited === undefined ? imported : { ...imported, table: edited }
 }
@@ -139,7 +145,7 @@ async function onlyKey(
   client: Client,
   how: { readonly uploads: Upload['id'][]; readonly read: ReadOptions },
 ): Promise<string> {
-  const found = await client.tables.inspect({ body: how })
+  const found = await client.tables.inspect({ body: { uploads: how.uploads, read: how.read } })
   const candidates = found.fields.filter((field) => field.isKeyCandidate === true).map(({ name }) => name)
   const [only] = candidates
   if (only !== undefined && candidates.length === 1) return only
@@ -163,7 +169,12 @@ function readOptions(options: Options): ReadOptions {
     ...(delimiter === undefined ? {} : { delimiter: delimiter.replaceAll('\\t', '\t') }),
     ...(encoding === undefined ? {} : { encoding }),
     ...(options['header'] === false ? { header: false } : {}),
+    ...optionalOrder(text(options, 'dateOrder')),
   }
+}
+
+function optionalOrder(order: string | undefined): { dateOrder?: 'day-first' | 'month-first' } {
+  return order === undefined ? {} : { dateOrder: order as 'day-first' }
 }
 
 type Tags = Table['fields'][number]['tags']
@@ -311,21 +322,31 @@ function inspectionText(found: Inspection): string {
   return `${head}\n\n${fields}\n\n${sample}`
 }
 
-function importedText({ table, version, badLines }: Imported, seconds: number): string {
+function importedText({ table, version, badLines, notes, change }: Imported, seconds: number): string {
   const rate = seconds < 0.05 ? '' : `, ${numberText(Math.round(version.rows / seconds))} rows/s`
   const lines = [
     `Imported ${numberText(version.rows)} rows as version ${version.version} of ${table.name} in ${seconds.toFixed(1)} s${rate}`,
     '',
     fieldsText(table),
   ]
+  for (const note of notes) lines.push('', printable(note))
+  if (version.version > 1) lines.push(...changeTexts(change))
   if (version.badLines > 0) {
     lines.push('', `${numberText(version.badLines)} lines could not be read and were left out:`)
     lines.push(
       textTable(
-        ['file', 'line', 'reason'],
-        badLines.map(({ file, line, reason }) => [file, line, reason]),
+        ['file', 'line', 'field', 'reason'],
+        badLines.map(({ file, line, field, reason }) => [file, line, field, reason]),
       ),
     )
   }
   return lines.join('\n')
+}
+
+function changeTexts({ added, removed, retyped }: Imported['change']): readonly string[] {
+  return [
+    ...(added.length === 0 ? [] : [`New fields: ${added.join(', ')}`]),
+    ...(removed.length === 0 ? [] : [`Fields that are gone: ${removed.join(', ')}`]),
+    ...retyped.map(({ field, from, to }) => `${field} is ${to} now, and was ${from}`),
+  ]
 }

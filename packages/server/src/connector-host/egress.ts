@@ -116,6 +116,8 @@ function interleaved(addresses: readonly Address[]): readonly Address[] {
 
 /** Starts one attempt after the other; the first that connects wins, and the rest are dropped. */
 function connectToFirst(addresses: readonly Address[], port: number, limit: AbortSignal): Promise<Socket> {
+  if (addresses.length === 0)
+    return Promise.reject(Object.assign(new Error('The name has no address'), { code: 'ENODATA' }))
   const { promise, resolve, reject } = Promise.withResolvers<Socket>()
   const attempts = new Set<Socket>()
   const waiting = [...addresses]
@@ -153,7 +155,6 @@ function connectToFirst(addresses: readonly Address[], port: number, limit: Abor
     if (waiting.length > 0) timer = setTimeout(startNext, STAGGER_MS)
   }
   limit.addEventListener('abort', giveUp, { once: true })
-  if (addresses.length === 0) reject(Object.assign(new Error('The name has no address'), { code: 'ENODATA' }))
   startNext()
   return promise
 }

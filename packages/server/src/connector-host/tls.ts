@@ -1,6 +1,6 @@
 /** TLS over a socket of the one door. Certificates are always verified; there is no switch, and no variable has an effect. */
 import type { Socket } from 'node:net'
-import { connect, rootCertificates, type ConnectionOptions, type TLSSocket } from 'node:tls'
+import { connect, getCACertificates, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import { ConnectionRefused, Unavailable } from '@patchbay/connector-sdk'
 import { openSocket, type EgressRules, type Target } from './egress.ts'
 import { parseHost } from './host-name.ts'
@@ -30,7 +30,7 @@ async function secure(socket: Socket, { host, port, signal }: Target, rules: Egr
     minVersion: 'TLSv1.2',
     // The default, spelled out: so NODE_TLS_REJECT_UNAUTHORIZED has no effect on it.
     rejectUnauthorized: true,
-    ...(rules.authorities === undefined ? {} : { ca: [...rootCertificates, ...rules.authorities] }),
+    ...(rules.authorities === undefined ? {} : { ca: [...getCACertificates('default'), ...rules.authorities] }),
   }
   const secured = connect(options)
   const timer = setTimeout(() => {

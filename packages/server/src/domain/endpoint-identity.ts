@@ -17,7 +17,7 @@ export function endpointIdentity(connectorId: string, endpoint: Values): string 
  * Hash of the place at the far end that one export writes to. It survives a new connection to the same endpoint, and changes
  * with the list, the folder or the table.
  */
-export function destinationDigest(identity: string, destinationType: string, destination: FieldValues): string {
+export function destinationDigest(identity: string, destinationType: string, destination: Values): string {
   return createHash('sha256')
     .update(canonicalJson([identity, destinationType, destination]))
     .digest('hex')

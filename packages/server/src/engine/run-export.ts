@@ -39,10 +39,11 @@ export async function runExport(
   isLastExecution = false,
 ): Promise<RunOutcome> {
   ports.failpoint('lease')
-  const state = await ports.runs.load(lease)
-  const planned = await planRun(lease, state, ports)
+  const planned = await planRun(lease, await ports.runs.load(lease), ports)
   if ('outcome' in planned) return planned.outcome
   const { plan } = planned
+  // Once more: which files of earlier runs stand at the destination is known only when the plan names the destination.
+  const state = await ports.runs.load(lease)
   const lake = await ports.lake.open(plan, signal)
   try {
     const diff = state.diff ?? (await diffSources(lease, plan, lake, ports))

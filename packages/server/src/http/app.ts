@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { listEndpoints, makeOpenApi, PERMISSIONS, type Endpoint, type NamedEndpoint } from '@patchbay/contract'
 import { Hono, type Context } from 'hono'
 import { authorize } from '../access/authorize.ts'
-import type { Identity } from '../access/identity.ts'
+import { actorOf, type Identity } from '../access/identity.ts'
 import { canonicalJson } from '../domain/canonical-json.ts'
 import { claimIdempotency, storeAnswer } from '../store/idempotency.ts'
 import type { By } from '../store/by.ts'
@@ -167,7 +167,7 @@ function makeCall(
   now: Date,
   input: Input,
 ): Call {
-  const by: By = { actor: identity.name, now, randomBytes: ports.randomBytes }
+  const by: By = { actor: actorOf(identity), now, randomBytes: ports.randomBytes }
   const key = endpoint.idempotent === true ? readIdempotencyKey(context) : undefined
   const scope = `${identity.kind}:${identity.name}:${id}`
   const change = async <T>(work: (tx: Tx) => Promise<T>): Promise<T> => {

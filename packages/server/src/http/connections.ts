@@ -3,7 +3,7 @@ import { checkConnection } from '../connector-host/check-connection.ts'
 import type { ConnectionAccess } from '../connector-host/context.ts'
 import type { Connection } from '../domain/connection.ts'
 import { endpointIdentity } from '../domain/endpoint-identity.ts'
-import { changedEndpoint, shownSecrets, type FieldValues } from '../domain/field-values.ts'
+import { changedEndpoint, endpointOf, shownSecrets, type FieldValues } from '../domain/field-values.ts'
 import type { ExportId } from '../domain/ids.ts'
 import { Problem } from '../domain/problem.ts'
 import type { By } from '../store/by.ts'
@@ -146,7 +146,7 @@ async function writeSecrets(
   secrets: Readonly<Record<string, string>>,
   by: By,
 ): Promise<void> {
-  const identity = endpointIdentity(connector.id, connector.settings, connection.settings)
+  const identity = endpointIdentity(connector.id, endpointOf(connector.settings, connection.settings))
   for (const [field, text] of Object.entries(secrets)) {
     const place = { connectionId: connection.id, field, endpointIdentity: identity }
     const sealed = ports.secrets.seal(place, text)

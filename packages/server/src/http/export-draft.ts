@@ -2,10 +2,13 @@
 import type { Registry } from '../connector-host/registry.ts'
 import type { Connection } from '../domain/connection.ts'
 import { parseFieldValues } from '../domain/field-values.ts'
+import { planSources } from '../domain/make-plan.ts'
 import { Problem } from '../domain/problem.ts'
 import { checkSchedule } from '../domain/schedule-text.ts'
 import type { ExportDraft } from '../store/export.ts'
 import type { Tx } from '../store/schema.ts'
+import { listSegments } from '../store/segment.ts'
+import { listTables, pinTable } from '../store/table.ts'
 import type { Destination } from './connector-types.ts'
 import type { HttpPorts } from './ports.ts'
 
@@ -45,8 +48,30 @@ export async function checkExport(
     guard: draft.guard,
     schedule: draft.schedule,
   }
-  if (connection !== null) await ports.jobs.checkPlan(tx, checked, connection, now)
+  if (connection !== null) await checkPlan(ports, tx, checked, connection, now)
   return checked
+}
+
+/** Whatever a run would not find, or the policy would not let leave, is said now and not in the night. */
+async function checkPlan(
+  { registry }: HttpPorts,
+  tx: Tx,
+  draft: ExportDraft,
+  connection: Connection,
+  now: Date,
+): Promise<void> {
+  const { delivers } = findDestination(registry, connection.connectorId, draft.destinationType)
+  const tables = await Promise.all(
+    (await listTables(tx)).map(async (table) => ({ isProfile: table.isProfile, pinned: await pinTable(tx, table) })),
+  )
+  const segments = await listSegments(tx)
+  try {
+    planSources({ export: draft, connection, delivers, tables, segments, ledgers: new Map(), now })
+  } catch (error) {
+    // What a draft names and does not exist is a mistake in the draft: the address of the request is right.
+    if (!(error instanceof Problem) || error.code !== 'not-found') throw error
+    throw new Problem('invalid', error.message, { path: error.path, cure: error.cure, cause: error })
+  }
 }
 
 function checkDestination(registry: Registry, connectorId: string, draft: ExportDraft): ExportDraft['destination'] {

@@ -1,4 +1,5 @@
 import type { contract } from '@patchbay/contract'
+import { authorizeExport } from '../access/reach.ts'
 import { nextSlots } from '../domain/schedule-slots.ts'
 import { readConnection } from '../store/connection.ts'
 import { stale } from '../store/conflict.ts'
@@ -14,6 +15,7 @@ import {
   type ScheduledExport,
 } from '../store/export.ts'
 import { readRun } from '../store/run.ts'
+import type { Db } from '../store/schema.ts'
 import { checkExport, destinationTypeOf } from './export-draft.ts'
 import type { Call, Handlers } from './handler.ts'
 import { pageOfList } from './paging.ts'
@@ -23,10 +25,15 @@ import { runOf } from './runs.ts'
 export function makeExportHandlers(ports: HttpPorts): Handlers<typeof contract.exports> {
   const { db } = ports
 
-  const start = async (reference: string, purpose: 'deliver' | 'preview', { by, change }: Call) =>
-    change(async (tx) => {
-      const { id } = await readExport(tx, reference)
-      return runOf(await readRun(tx, await ports.jobs.startRun(tx, { exportId: id, purpose }, by)))
+  const reach = async (db_: Db, reference: string, { identity }: Call): Promise<ScheduledExport> => {
+    const target = await readExport(db_, reference)
+    authorizeExport(identity, target)
+    return target
+  }
+  const start = async (reference: string, purpose: 'deliver' | 'preview', call: Call) =>
+    call.change(async (tx) => {
+      const { id } = await reach(tx, reference, call)
+      return runOf(await readRun(tx, await ports.jobs.startRun(tx, { exportId: id, purpose }, call.by)))
     })
 
   return {
@@ -35,9 +42,10 @@ export function makeExportHandlers(ports: HttpPorts): Handlers<typeof contract.e
       return { items: page.items.map(exportOf), next: page.next }
     },
 
-    async add({ body }, { by, change, now }) {
+    async add({ body }, { by, change, identity, now }) {
       return change(async (tx) => {
         const connection = await readConnection(tx, body.connection)
+        authorizeExport(identity, { connectionId: connection.id, createdBy: by.actor })
         const { connection: _named, ...chosen } = body
         const destinationType = destinationTypeOf(ports.registry, connection.connectorId, body.destinationType)
         const draft = await checkExport(ports, tx, { ...chosen, destinationType }, connection, now)
@@ -49,9 +57,10 @@ export function makeExportHandlers(ports: HttpPorts): Handlers<typeof contract.e
       return exportOf(await readExport(db, params.export))
     },
 
-    async edit({ params, body }, { by, change, revision, now }) {
+    async edit({ params, body }, call) {
+      const { by, change, identity, revision, now } = call
       return change(async (tx) => {
-        const before = await readExport(tx, params.export)
+        const before = await reach(tx, params.export, call)
         if (revision !== undefined && revision !== before.revision) throw stale('export', before.name)
         const { connection: named, ...changes } = body
         let current: ScheduledExport = before
@@ -66,6 +75,7 @@ export function makeExportHandlers(ports: HttpPorts): Handlers<typeof contract.e
         if (named === null && current.connectionId !== null) current = await detachExport(tx, before.id, by)
         if (typeof named === 'string') {
           const connection = await readConnection(tx, named)
+          authorizeExport(identity, { connectionId: connection.id, createdBy: by.actor })
           if (connection.id !== current.connectionId) {
             await checkExport(ports, tx, current, connection, now)
             current = await attachExport(tx, before.id, connection.id, by)
@@ -75,26 +85,27 @@ export function makeExportHandlers(ports: HttpPorts): Handlers<typeof contract.e
       })
     },
 
-    async remove({ params }, { by, change }) {
-      await change(async (tx) => {
-        const { id } = await readExport(tx, params.export)
-        await removeExport(tx, id, by)
+    async remove({ params }, call) {
+      await call.change(async (tx) => {
+        const { id } = await reach(tx, params.export, call)
+        await removeExport(tx, id, call.by)
       })
     },
 
-    async duplicate({ params, body }, { by, change }) {
-      return change(async (tx) => {
-        const { id } = await readExport(tx, params.export)
-        return exportOf(await duplicateExport(tx, id, body.name, by))
+    async duplicate({ params, body }, call) {
+      return call.change(async (tx) => {
+        const { id } = await reach(tx, params.export, call)
+        return exportOf(await duplicateExport(tx, id, body.name, call.by))
       })
     },
 
     preview: ({ params }, call) => start(params.export, 'preview', call),
     run: ({ params }, call) => start(params.export, 'deliver', call),
 
-    async schedule({ params, body }, { by, change, now }) {
+    async schedule({ params, body }, call) {
+      const { by, change, now } = call
       return change(async (tx) => {
-        const before = await readExport(tx, params.export)
+        const before = await reach(tx, params.export, call)
         const draft = await checkExport(ports, tx, { ...before, schedule: body.schedule }, null, now)
         return exportOf(await editExport(tx, before.id, before.revision, draft, by))
       })

@@ -9,7 +9,6 @@ import type { Rule } from '../domain/segment.ts'
 import type { FieldType, PinnedTable, TableField } from '../domain/table.ts'
 import type { AuditHead } from '../store/audit.ts'
 import type { By } from '../store/by.ts'
-import type { ExportDraft } from '../store/export.ts'
 import type { Db, Tx } from '../store/schema.ts'
 import type { NewVersion } from '../store/table.ts'
 
@@ -42,8 +41,6 @@ export interface JobPort {
   tableRefreshed(tx: Tx, id: TableId, by: By): Promise<void>
   /** Called after the commit of something that may have queued a run. */
   wake(): void
-  /** Throws a `Problem` where the draft could not be planned: fields, tables, segments, policy. */
-  checkPlan(tx: Tx, draft: ExportDraft, connection: Connection, now: Date): Promise<void>
 }
 
 /** Logs and metrics: ids, counts and codes. */
@@ -68,9 +65,17 @@ export interface UploadedFile {
 export interface ReadOptions {
   readonly format?: 'csv' | 'parquet' | 'json-lines'
   readonly delimiter?: string
-  readonly quote?: string
+  readonly quote?: '"' | "'" | ''
   readonly encoding?: string
   readonly header?: boolean
+  readonly dateOrder?: 'day-first' | 'month-first'
+}
+
+export interface BadLine {
+  readonly file: string
+  readonly line: number
+  readonly field: string | null
+  readonly reason: string
 }
 
 export type Cell = string | number | boolean | null
@@ -103,13 +108,20 @@ export interface LakePort {
       readonly read: ReadOptions
       readonly types: Readonly<Record<string, FieldType>>
       readonly badLinesMax: number
-      /** Labels and tags that stay. */
-      readonly known: readonly TableField[]
+      /** The fields of the version before: labels, tags and types stay. Null for a table's first. */
+      readonly previous: readonly TableField[] | null
+      readonly allowSchemaChange: boolean
     },
     signal: AbortSignal,
   ): Promise<{
     readonly made: NewVersion
-    readonly badLines: readonly { readonly file: string; readonly line: number; readonly reason: string }[]
+    readonly badLines: readonly BadLine[]
+    readonly notes: readonly string[]
+    readonly change: {
+      readonly added: readonly string[]
+      readonly removed: readonly string[]
+      readonly retyped: readonly { readonly field: string; readonly from: FieldType; readonly to: FieldType }[]
+    }
   }>
   discardVersion(tableId: TableId, version: number): Promise<void>
   /** By the key's order. */

@@ -1,10 +1,12 @@
 import type { contract } from '@patchbay/contract'
+import { authorizeExport } from '../access/reach.ts'
 import { isId, type RunId } from '../domain/ids.ts'
 import { readExport } from '../store/export.ts'
 import { listRuns, readRun, type RunDetail } from '../store/run.ts'
+import type { Db } from '../store/schema.ts'
 import { readProgress } from '../store/run-journal.ts'
 import { countsSoFar, sourceNames } from './counts-so-far.ts'
-import type { Handlers } from './handler.ts'
+import type { Call, Handlers } from './handler.ts'
 import { cursorProblem, makeCursor, readCursor } from './paging.ts'
 import type { HttpPorts } from './ports.ts'
 
@@ -60,29 +62,36 @@ export function makeRunHandlers(ports: HttpPorts): Handlers<typeof contract.runs
       return { items }
     },
 
-    async cancel({ params }, { by, change }) {
-      return change(async (tx) => {
-        const { id } = await readRun(tx, params.run)
-        await ports.jobs.cancelRun(tx, id, by)
+    async cancel({ params }, call) {
+      return call.change(async (tx) => {
+        const { id } = await reach(tx, params.run, call)
+        await ports.jobs.cancelRun(tx, id, call.by)
         return runOf(await readRun(tx, id))
       })
     },
 
-    async approve({ params, body }, { by, change }) {
-      return change(async (tx) => {
-        const { id } = await readRun(tx, params.run)
-        await ports.jobs.approveRun(tx, id, body.outboxDigest, by)
+    async approve({ params, body }, call) {
+      return call.change(async (tx) => {
+        const { id } = await reach(tx, params.run, call)
+        await ports.jobs.approveRun(tx, id, body.outboxDigest, call.by)
         return runOf(await readRun(tx, id))
       })
     },
 
-    async retry({ params, body }, { by, change }) {
-      return change(async (tx) => {
-        const { id } = await readRun(tx, params.run)
-        return runOf(await readRun(tx, await ports.jobs.retryRun(tx, id, body.include, by)))
+    async retry({ params, body }, call) {
+      return call.change(async (tx) => {
+        const { id } = await reach(tx, params.run, call)
+        return runOf(await readRun(tx, await ports.jobs.retryRun(tx, id, body.include, call.by)))
       })
     },
   }
+}
+
+/** Who may make a run do something is who may make its export do something. */
+async function reach(db: Db, id: string, { identity }: Call): Promise<RunDetail> {
+  const run = await readRun(db, id)
+  authorizeExport(identity, await readExport(db, run.exportId))
+  return run
 }
 
 export function runOf(run: Omit<RunDetail, 'diff'>) {

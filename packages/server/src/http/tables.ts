@@ -46,14 +46,14 @@ export function makeTableHandlers(ports: HttpPorts): Handlers<typeof contract.ta
       const files = await completeUploads(ports, body.uploads)
       const id = newId('table', ports.randomBytes)
       const target = { tableId: id, version: 1, key: body.key }
-      const how = { read: body.read, types: body.types, badLinesMax: body.badLinesMax, known: [] }
-      const { made, badLines } = await ports.lake.importVersion(target, files, how, signal)
+      const how = { read: body.read, types: body.types, badLinesMax: body.badLinesMax, previous: null, allowSchemaChange: false }
+      const done = await ports.lake.importVersion(target, files, how, signal)
       const imported = await withFiles(ports, id, 1, () =>
         change(async (tx) => {
-          const fields = described(made.fields, body)
-          const draft = { id, name: body.name, isProfile: body.isProfile, key: body.key, ...made, fields }
+          const fields = described(done.made.fields, body)
+          const draft = { id, name: body.name, isProfile: body.isProfile, key: body.key, ...done.made, fields }
           const table = await createTable(tx, draft, by)
-          return importedOf(tx, table, badLines)
+          return importedOf(tx, table, done)
         }),
       )
       await discardUploads(ports, files)
@@ -69,14 +69,14 @@ export function makeTableHandlers(ports: HttpPorts): Handlers<typeof contract.ta
       const files = await completeUploads(ports, body.uploads)
       const version = await reserveVersion(ports.db, table.id)
       const target = { tableId: table.id, version, key: table.key }
-      const types = { ...typesOf(table), ...body.types }
-      const how = { read: body.read, types, badLinesMax: body.badLinesMax, known: table.fields }
-      const { made, badLines } = await ports.lake.importVersion(target, files, how, signal)
+      const { read, types, badLinesMax, allowSchemaChange } = body
+      const how = { read, types, badLinesMax, allowSchemaChange, previous: table.fields }
+      const done = await ports.lake.importVersion(target, files, how, signal)
       const imported = await withFiles(ports, table.id, version, () =>
         change(async (tx) => {
-          const refreshed = await addVersion(tx, table.id, version, made, by)
+          const refreshed = await addVersion(tx, table.id, version, done.made, by)
           await ports.jobs.tableRefreshed(tx, refreshed.id, by)
-          return importedOf(tx, refreshed, badLines)
+          return importedOf(tx, refreshed, done)
         }),
       )
       await discardUploads(ports, files)
@@ -203,14 +203,10 @@ function nameInUse(name: string): Problem {
   })
 }
 
-function typesOf(table: Table): Record<string, TableField['type']> {
-  return Object.fromEntries(table.fields.map(({ name, type }) => [name, type]))
-}
-
 async function importedOf(
   tx: Tx,
   table: Table,
-  badLines: readonly { readonly file: string; readonly line: number; readonly reason: string }[],
+  { badLines, notes, change }: Awaited<ReturnType<HttpPorts['lake']['importVersion']>>,
 ) {
   const [version] = await listVersions(tx, table.id)
   if (version === undefined) throw new Error('A table without a version')
@@ -218,6 +214,12 @@ async function importedOf(
     table: tableOf(table, version.rows),
     version: versionOf(version, table.currentVersion),
     badLines: badLines.slice(0, BAD_LINES_SHOWN).map((line) => ({ ...line })),
+    notes: [...notes],
+    change: {
+      added: [...change.added],
+      removed: [...change.removed],
+      retyped: change.retyped.map((field) => ({ ...field })),
+    },
   }
 }
 

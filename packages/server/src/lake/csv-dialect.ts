@@ -75,13 +75,15 @@ function guessDelimiter(text: string, isWhole: boolean, quote: string): string {
   return best.delimiter
 }
 
-/** Names are filled, differ, and are no numbers or dates. A file of nothing but texts is taken to have a header. */
+/**
+ * Unless something in the first line is plainly a value: a number, a date, an address. Names that are empty or come twice
+ * do not speak against a header: they are a mistake in it, and are shown as one.
+ */
 function looksLikeHeader(records: readonly (readonly CsvCell[])[]): boolean {
   const [first] = records
   if (first === undefined) return true
-  const names = first.map(({ text }) => text.trim().toLowerCase())
-  const isName = (name: string): boolean => name !== '' && !/^[-+]?[\d.,:/ -]+$/.test(name) && !name.includes('@')
-  return names.every(isName) && new Set(names).size === names.length
+  const names = first.map(({ text }) => text.trim())
+  return names.some((name) => name !== '') && !names.some((name) => /^[-+]?[\d.,:/ -]+$|@/.test(name))
 }
 
 /** Cuts the start of a file into records, leniently: the engine judges, this only looks. Empty lines are skipped. */

@@ -7,10 +7,17 @@ import type { Reading } from './value-sql.ts'
 
 export type ImportFormat = 'csv' | 'json-lines' | 'parquet'
 
+export interface SourceFile {
+  /** Absolute, on the local disk. */
+  readonly path: string
+  /** For messages: an upload is stored under another name than it came with. */
+  readonly name: string
+}
+
 export interface ImportSource {
   readonly format: ImportFormat
-  /** Absolute paths on the local disk, of one shape; read in the order of their names. */
-  readonly files: readonly string[]
+  /** Of one shape, read in this order. */
+  readonly files: readonly SourceFile[]
   /** `auto` (default) or a name of the Encoding Standard; for CSV and JSON lines. */
   readonly encoding?: string
   readonly csv?: CsvChoices
@@ -20,7 +27,6 @@ export interface ImportSource {
 
 /** A line that is not imported. Holds no value. For Parquet, `line` is the row in the file. */
 export interface BadLine {
-  /** Name of the file without its folder. */
   readonly file: string
   readonly line: number
   /** The field; null when the whole line is meant. */
@@ -31,6 +37,8 @@ export interface BadLine {
 /** How many of the bad lines are named; all are counted. */
 export const BAD_LINES_NAMED = 1000
 export const LINE_BYTES_MAX = 10_000_000
+/** What each thread reads ahead. The engine's own choice would be sixteen times the longest line. */
+export const CSV_BUFFER_BYTES = 24_000_000
 const COLUMNS_MAX = 1000
 const NAME_LENGTH_MAX = 128
 
@@ -70,7 +78,9 @@ export interface OpenSource {
   readonly dialect: CsvDialect | null
   /** Texts are looked through for NUL characters: formats that can hold one without its being a bad line already. */
   readonly checksText: boolean
-  /** Lines that the last statement over `relation` left out. */
+  /** Before each statement whose left-out lines are to be known. */
+  forget(): Promise<void>
+  /** Lines that the statements since left out; each counts once, however many read it. */
   leftOut(): Promise<{ readonly count: number; readonly lines: readonly BadLine[] }>
   /** The same rows with their places; made on demand, since it costs a pass. Texts as in `columns`. */
   numbered(): Promise<{ readonly relation: string; readonly file: string; readonly line: string }>

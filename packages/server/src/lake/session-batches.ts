@@ -109,7 +109,7 @@ async function readWindows(db: DuckDb, outbox: string): Promise<readonly OutboxW
     for (let first = count(range['first']); first <= last; first += WINDOW_ROWS) {
       const end = Math.min(last, first + WINDOW_ROWS - 1)
       const before = windows.at(-1)
-      const isSameKind = before !== undefined && before.files.length === 0 === (file < 0)
+      const isSameKind = before !== undefined && (before.files.length === 0) === file < 0
       if (before !== undefined && isSameKind && end - before.first < WINDOW_ROWS) {
         windows[windows.length - 1] = {
           first: before.first,

@@ -1,12 +1,12 @@
 /** A CSV file, or several of one shape, for the importer. Every cell is read as text; the types are made in SQL. */
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { Problem } from '../domain/problem.ts'
 import { copyRecords, linesAt } from './csv-records.ts'
 import { sniffCsv } from './csv-dialect.ts'
 import type { CsvDialect, CsvSample } from './csv-dialect.ts'
 import type { DuckDbValue } from './duckdb.ts'
-import { BAD_LINES_NAMED, LINE_BYTES_MAX, checkColumnNames, checkSameColumns } from './import-source.ts'
-import type { BadLine, OpenContext, OpenSource, SourceColumn } from './import-source.ts'
+import { BAD_LINES_NAMED, CSV_BUFFER_BYTES, LINE_BYTES_MAX, checkColumnNames, checkSameColumns } from './import-source.ts'
+import type { BadLine, OpenContext, OpenSource, SourceColumn, SourceFile } from './import-source.ts'
 import { candidatesFor } from './infer-types.ts'
 import { quoteName, quoteText } from './sql-text.ts'
 import { readTextStart, utf8File } from './text-encoding.ts'
@@ -19,7 +19,7 @@ const LINE_COLUMN = 'line\u0001'
 export async function openCsv(context: OpenContext): Promise<OpenSource> {
   const { source, workFolder, signal } = context
   const texts: Utf8File[] = []
-  for (const [index, path] of source.files.entries()) {
+  for (const [index, { path }] of source.files.entries()) {
     texts.push(await utf8File(path, source.encoding ?? 'auto', join(workFolder, `text-${index}`), signal))
   }
   const sample = await readShape(source.files, texts, context)
@@ -28,13 +28,13 @@ export async function openCsv(context: OpenContext): Promise<OpenSource> {
 
 /** The first file says how all are written; the others must have the same header. */
 async function readShape(
-  files: readonly string[],
+  files: readonly SourceFile[],
   texts: readonly Utf8File[],
   { source }: OpenContext,
 ): Promise<CsvSample> {
   let shape: CsvSample | undefined
   for (const [index, { path }] of texts.entries()) {
-    const name = basename(files[index] ?? path)
+    const name = files[index]?.name ?? ''
     const { text, isWhole } = await readTextStart(path, SAMPLE_BYTES)
     const choices = shape === undefined ? (source.csv ?? {}) : { ...shape.dialect, header: shape.dialect.hasHeader }
     const sample = sniffCsv(text, isWhole, choices)
@@ -74,14 +74,17 @@ class CsvSource implements OpenSource {
     )
   }
 
-  /** The rejects are kept by table, and the next statement adds to them: so they are taken, and dropped. */
+  async forget(): Promise<void> {
+    await this.#context.db.run('DROP TABLE IF EXISTS rejects; DROP TABLE IF EXISTS rejects_scans')
+  }
+
   async leftOut(): Promise<{ count: number; lines: readonly BadLine[] }> {
     const { db } = this.#context
     const rows = await db.rows(
       `SELECT file_path, line_byte_position AS position, min(column_name) AS field, min(error_type::VARCHAR) AS error
        FROM rejects JOIN rejects_scans USING (scan_id, file_id) GROUP BY ALL ORDER BY file_path, position`,
     )
-    await db.run('DROP TABLE rejects; DROP TABLE rejects_scans')
+    await this.forget()
     return { count: rows.length, lines: await this.#named(rows.slice(0, BAD_LINES_NAMED)) }
   }
 
@@ -92,10 +95,11 @@ class CsvSource implements OpenSource {
       if (mine.length === 0) continue
       const positions = mine.map((row) => Number(row['position']))
       const numbers = await linesAt(path, positions, this.#context.signal)
-      const file = basename(this.#context.source.files[index] ?? path)
+      const file = this.#context.source.files[index]?.name ?? ''
       for (const [at, row] of mine.entries()) {
         const field = typeof row['field'] === 'string' && row['error'] === 'INVALID ENCODING' ? row['field'] : null
-        lines.push({ file, line: numbers[at] ?? 0, field, reason: reasonOf(String(row['error']), this.encoding) })
+        const reason = reasonOf(String(row['error']), this.encoding)
+        lines.push({ file, line: numbers[at] ?? 0, field, reason: field === null ? reason : `"${field}" ${reason}` })
       }
     }
     return lines
@@ -133,7 +137,7 @@ class CsvSource implements OpenSource {
 
   #fileName(paths: readonly string[]): string {
     const cases = paths.map((path, index) => {
-      const name = basename(this.#context.source.files[index] ?? path)
+      const name = this.#context.source.files[index]?.name ?? ''
       return `WHEN ${quoteText(path)} THEN ${quoteText(name)}`
     })
     return `CASE filename ${cases.join(' ')} END`
@@ -162,6 +166,7 @@ class CsvSource implements OpenSource {
       'strict_mode = true',
       'null_padding = false',
       `max_line_size = ${LINE_BYTES_MAX}`,
+      `buffer_size = ${CSV_BUFFER_BYTES}`,
       'store_rejects = true',
       `rejects_table = '${rejects}'`,
       `rejects_scan = '${rejects}_scans'`,

@@ -2,11 +2,11 @@
  * JSON lines for the importer: each line an object, its keys the columns. All lines are looked through first for the keys
  * and the kinds of value there are, since any line may bring a new one. Objects and lists within become JSON text.
  */
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { Problem } from '../domain/problem.ts'
 import { copyRecords, linesAt } from './csv-records.ts'
 import type { DuckDbValue } from './duckdb.ts'
-import { BAD_LINES_NAMED, LINE_BYTES_MAX, checkColumnNames } from './import-source.ts'
+import { BAD_LINES_NAMED, CSV_BUFFER_BYTES, LINE_BYTES_MAX, checkColumnNames } from './import-source.ts'
 import type { BadLine, OpenContext, OpenSource, SourceColumn } from './import-source.ts'
 import { candidatesFor } from './infer-types.ts'
 import { quoteText } from './sql-text.ts'
@@ -17,17 +17,23 @@ import type { Reading } from './value-sql.ts'
 
 const SAMPLE_BYTES = 256 * 1024
 const KEYS_MAX = 1000
-const IS_OBJECT = "CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' ELSE FALSE END"
+/** Never an error: the order in which the engine tests conditions is its own. */
+const JSON_OF_LINE = 'TRY_CAST(line AS JSON)'
+const IS_OBJECT = `coalesce(json_type(${JSON_OF_LINE}) = 'OBJECT', FALSE)`
 /** A NUL may stand in JSON as an escape; an even number of backslashes before it means that it is none. */
 const HOLDS_NUL = `regexp_matches(line, '(^|[^\\\\])(\\\\\\\\)*\\\\u0000')`
 
 export async function openJsonLines(context: OpenContext): Promise<OpenSource> {
   const { source, workFolder, signal, db } = context
   const texts: Utf8File[] = []
-  for (const [index, path] of source.files.entries()) {
+  for (const [index, { path }] of source.files.entries()) {
     texts.push(await utf8File(path, source.encoding ?? 'auto', join(workFolder, `text-${index}`), signal))
   }
-  const lines = readLines(texts.map(({ path }) => path), 'scan', false)
+  const lines = readLines(
+    texts.map(({ path }) => path),
+    'scan',
+    false,
+  )
   const [figures] = await db.rows(
     `SELECT count(*) FILTER (WHERE NOT ${IS_OBJECT}) AS broken, coalesce(bool_or(${HOLDS_NUL}), FALSE) AS nul
      FROM ${lines} WHERE line IS NOT NULL`,
@@ -41,14 +47,20 @@ export async function openJsonLines(context: OpenContext): Promise<OpenSource> {
 }
 
 /** As they come in the first lines; the others after them, by name. */
-async function readKeys({ db, source }: OpenContext, texts: readonly Utf8File[], objects: string): Promise<readonly string[]> {
-  const rows = await db.rows(`SELECT DISTINCT unnest(json_keys(line)) AS k FROM ${objects} LIMIT ${KEYS_MAX + 1}`)
+async function readKeys(
+  { db, source }: OpenContext,
+  texts: readonly Utf8File[],
+  objects: string,
+): Promise<readonly string[]> {
+  const rows = await db.rows(
+    `SELECT DISTINCT unnest(json_keys(${JSON_OF_LINE})) AS k FROM ${objects} LIMIT ${KEYS_MAX + 1}`,
+  )
   const found = rows.map((row) => String(row['k']))
   const [first] = texts
   const early = first === undefined ? [] : keysInSample((await readTextStart(first.path, SAMPLE_BYTES)).text)
   const known = early.filter((key) => found.includes(key))
   const keys = [...known, ...found.filter((key) => !known.includes(key)).toSorted()]
-  const name = basename(source.files[0] ?? '')
+  const name = source.files[0]?.name ?? ''
   if (keys.length === 0) {
     throw new Problem('invalid', `${name} holds no JSON object on any of its lines`, {
       path: 'files',
@@ -64,7 +76,8 @@ function keysInSample(text: string): readonly string[] {
   for (const line of text.split('\n').slice(0, 200)) {
     try {
       const value: unknown = JSON.parse(line)
-      if (typeof value === 'object' && value !== null && !Array.isArray(value)) for (const key of Object.keys(value)) keys.add(key)
+      if (typeof value === 'object' && value !== null && !Array.isArray(value))
+        for (const key of Object.keys(value)) keys.add(key)
     } catch {
       // A broken line has its place in the list of bad lines; here only the order of the columns is looked for.
     }
@@ -72,10 +85,14 @@ function keysInSample(text: string): readonly string[] {
   return [...keys]
 }
 
-async function readKinds({ db }: OpenContext, keys: readonly string[], objects: string): Promise<readonly (readonly string[])[]> {
+async function readKinds(
+  { db }: OpenContext,
+  keys: readonly string[],
+  objects: string,
+): Promise<readonly (readonly string[])[]> {
   const lists = keys.map((_, index) => `list(DISTINCT kinds[${index + 1}]) AS k${index}`)
   const [row = {}] = await db.rows(
-    `SELECT ${lists.join(', ')} FROM (SELECT json_type(line, ${pathsOf(keys)}) AS kinds FROM ${objects})`,
+    `SELECT ${lists.join(', ')} FROM (SELECT json_type(${JSON_OF_LINE}, ${pathsOf(keys)}) AS kinds FROM ${objects})`,
   )
   return keys.map((_, index) => {
     const list = row[`k${index}`]
@@ -90,14 +107,16 @@ function pathsOf(keys: readonly string[]): string {
 
 function columnOf(name: string, index: number, kinds: readonly string[]): SourceColumn {
   const raw = `v[${index + 1}]`
-  const only = (...allowed: readonly string[]): boolean => kinds.length > 0 && kinds.every((kind) => allowed.includes(kind))
+  const only = (...allowed: readonly string[]): boolean =>
+    kinds.length > 0 && kinds.every((kind) => allowed.includes(kind))
   const reading = (type: Reading['type'], measure: Reading['measure']): Reading => ({ type, form: 'iso', measure })
   if (kinds.includes('OBJECT') || kinds.includes('ARRAY')) {
     return { name, raw, candidates: [], note: `Objects and lists in "${name}" are kept as JSON text.` }
   }
   // What JSON writes as a text stays one, unless all are dates: "007" was put in quotes on purpose.
   if (only('VARCHAR')) return { name, raw, candidates: candidatesFor([], TIMES) }
-  if (only('BIGINT', 'UBIGINT')) return { name, raw, candidates: [reading('integer', 'strict'), reading('decimal', 'strict')] }
+  if (only('BIGINT', 'UBIGINT'))
+    return { name, raw, candidates: [reading('integer', 'strict'), reading('decimal', 'strict')] }
   if (only('BIGINT', 'UBIGINT', 'DOUBLE')) return { name, raw, candidates: [reading('decimal', 'lenient')] }
   if (only('BOOLEAN')) return { name, raw, candidates: [reading('boolean', 'strict')] }
   return { name, raw, candidates: [] }
@@ -117,19 +136,33 @@ class JsonLinesSource implements OpenSource {
   readonly #texts: readonly Utf8File[]
   readonly #broken: number
 
-  constructor(context: OpenContext, texts: readonly Utf8File[], columns: readonly SourceColumn[], broken: number, holdsNul: boolean) {
+  constructor(
+    context: OpenContext,
+    texts: readonly Utf8File[],
+    columns: readonly SourceColumn[],
+    broken: number,
+    holdsNul: boolean,
+  ) {
     this.#context = context
     this.#texts = texts
     this.#broken = broken
     this.columns = columns
     this.checksText = holdsNul
     this.encoding = [...new Set(texts.map(({ encoding }) => encoding))].join(', ')
-    const lines = readLines(texts.map(({ path }) => path), 'rejects', false)
-    this.relation = `(SELECT json_extract_string(line, ${this.#paths()}) AS v FROM ${lines} WHERE line IS NOT NULL AND ${IS_OBJECT})`
+    const lines = readLines(
+      texts.map(({ path }) => path),
+      'rejects',
+      false,
+    )
+    this.relation = `(SELECT json_extract_string(${JSON_OF_LINE}, ${this.#paths()}) AS v FROM ${lines} WHERE line IS NOT NULL AND ${IS_OBJECT})`
   }
 
   #paths(): string {
     return pathsOf(this.columns.map(({ name }) => name))
+  }
+
+  async forget(): Promise<void> {
+    await this.#context.db.run('DROP TABLE IF EXISTS rejects; DROP TABLE IF EXISTS rejects_scans')
   }
 
   async leftOut(): Promise<{ count: number; lines: readonly BadLine[] }> {
@@ -138,7 +171,7 @@ class JsonLinesSource implements OpenSource {
       `SELECT file_path, line_byte_position AS position, min(error_type::VARCHAR) AS error
        FROM rejects JOIN rejects_scans USING (scan_id, file_id) GROUP BY ALL ORDER BY file_path, position`,
     )
-    await db.run('DROP TABLE rejects; DROP TABLE rejects_scans')
+    await this.forget()
     const broken = this.#broken === 0 ? [] : await this.#brokenLines()
     const lines = [...(await this.#named(rejects.slice(0, BAD_LINES_NAMED))), ...broken]
     return { count: rejects.length + this.#broken, lines: lines.slice(0, BAD_LINES_NAMED) }
@@ -177,7 +210,7 @@ class JsonLinesSource implements OpenSource {
   async numbered(): Promise<{ relation: string; file: string; line: string }> {
     const paths = await this.#numberedCopies()
     const lines = this.#numberedLines(paths)
-    const relation = `(SELECT file, n, json_extract_string(line, ${this.#paths()}) AS v FROM ${lines} WHERE ${IS_OBJECT})`
+    const relation = `(SELECT file, n, json_extract_string(${JSON_OF_LINE}, ${this.#paths()}) AS v FROM ${lines} WHERE ${IS_OBJECT})`
     return { relation, file: 'file', line: 'n' }
   }
 
@@ -200,7 +233,7 @@ class JsonLinesSource implements OpenSource {
   }
 
   #name(index: number): string {
-    return basename(this.#context.source.files[index] ?? '')
+    return this.#context.source.files[index]?.name ?? ''
   }
 
   async mend(): Promise<boolean> {
@@ -212,6 +245,6 @@ class JsonLinesSource implements OpenSource {
 function readLines(paths: readonly string[], rejects: string, filename: boolean): string {
   return `read_csv([${paths.map(quoteText).join(', ')}], auto_detect = false, columns = {'line': 'VARCHAR'}, delim = '\u0001',
     quote = '', escape = '', header = false, nullstr = '', comment = '', strict_mode = true, null_padding = false,
-    max_line_size = ${LINE_BYTES_MAX}, store_rejects = true, rejects_table = '${rejects}', rejects_scan = '${rejects}_scans',
+    max_line_size = ${LINE_BYTES_MAX}, buffer_size = ${CSV_BUFFER_BYTES}, store_rejects = true, rejects_table = '${rejects}', rejects_scan = '${rejects}_scans',
     rejects_limit = 10000, filename = ${filename}, hive_partitioning = false)`
 }

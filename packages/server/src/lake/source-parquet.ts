@@ -1,5 +1,4 @@
 /** Parquet files for the importer. They say their types themselves; what has no counterpart becomes text. */
-import { basename } from 'node:path'
 import { Problem } from '../domain/problem.ts'
 import { DuckDbError } from './duckdb-error.ts'
 import type { DuckDb } from './duckdb.ts'
@@ -14,25 +13,28 @@ interface ParquetColumn {
 
 export async function openParquet({ db, source }: OpenContext): Promise<OpenSource> {
   let shape: readonly ParquetColumn[] | undefined
-  for (const path of source.files) {
-    const file = basename(path)
+  for (const { path, name: file } of source.files) {
     const columns = await describe(db, path, file)
-    checkColumnNames(columns.map(({ name }) => name), file)
+    checkColumnNames(
+      columns.map(({ name }) => name),
+      file,
+    )
     if (shape !== undefined) checkSameShape(shape, columns, file)
     shape ??= columns
   }
   if (shape === undefined) {
     throw new Problem('invalid', 'There is no file to import', { path: 'files', cure: 'Name at least one file.' })
   }
-  const relation = parquetFiles(source.files)
+  const relation = parquetFiles(source.files.map(({ path }) => path))
   const withPlace = relation.replace(/\)$/, ', filename = true, file_row_number = true)')
-  const names = source.files.map((path) => `WHEN ${quoteText(path)} THEN ${quoteText(basename(path))}`)
+  const names = source.files.map(({ path, name }) => `WHEN ${quoteText(path)} THEN ${quoteText(name)}`)
   return {
     relation,
     columns: shape.map(columnOf),
     encoding: null,
     dialect: null,
     checksText: true,
+    forget: async () => undefined,
     leftOut: async () => ({ count: 0, lines: [] }),
     numbered: async () => ({
       relation: withPlace,
@@ -58,7 +60,11 @@ async function describe(db: DuckDb, path: string, file: string): Promise<readonl
 }
 
 function checkSameShape(first: readonly ParquetColumn[], columns: readonly ParquetColumn[], file: string): void {
-  checkSameColumns(first.map(({ name }) => name), file, columns.map(({ name }) => name))
+  checkSameColumns(
+    first.map(({ name }) => name),
+    file,
+    columns.map(({ name }) => name),
+  )
   const at = columns.findIndex(({ type }, index) => type !== first[index]?.type)
   const column = columns[at]
   if (column === undefined) return
@@ -71,7 +77,12 @@ function checkSameShape(first: readonly ParquetColumn[], columns: readonly Parqu
 function columnOf({ name, type }: ParquetColumn): SourceColumn {
   const field = quoteName(name)
   const raw = `CAST(${field} AS VARCHAR)`
-  const declared = (as: NonNullable<SourceColumn['declared']>): SourceColumn => ({ name, raw, candidates: [], declared: as })
+  const declared = (as: NonNullable<SourceColumn['declared']>): SourceColumn => ({
+    name,
+    raw,
+    candidates: [],
+    declared: as,
+  })
   const asText = (value: string, note?: string): SourceColumn => ({
     name,
     raw: value,
@@ -81,19 +92,21 @@ function columnOf({ name, type }: ParquetColumn): SourceColumn {
   if (/^(?:TINYINT|SMALLINT|INTEGER|BIGINT|UTINYINT|USMALLINT|UINTEGER)$/.test(type)) {
     return declared({ type: 'integer', value: `${field}::BIGINT`, isValue: 'TRUE' })
   }
-  if (/^(?:UBIGINT|HUGEINT|UHUGEINT)$/.test(type)) return asText(raw, `"${name}" has integers of more than 64 bits and is text.`)
-  if (/^DECIMAL\(/.test(type)) return declared({ type: 'decimal', value: field, isValue: 'TRUE' })
+  if (/^(?:UBIGINT|HUGEINT|UHUGEINT)$/.test(type))
+    return asText(raw, `"${name}" has integers of more than 64 bits and is text.`)
+  if (type.startsWith('DECIMAL(')) return declared({ type: 'decimal', value: field, isValue: 'TRUE' })
   if (type === 'DOUBLE') return declared({ type: 'decimal', value: field, isValue: `isfinite(${field})` })
   // By way of text, or 0.1 would become 0.10000000149.
   if (type === 'FLOAT') return declared({ type: 'decimal', value: `${raw}::DOUBLE`, isValue: `isfinite(${field})` })
   if (type === 'BOOLEAN') return declared({ type: 'boolean', value: field, isValue: 'TRUE' })
   if (type === 'DATE') return declared({ type: 'date', value: field, isValue: inYears(field, 'DATE') })
-  if (/^TIMESTAMP/.test(type)) {
+  if (type.startsWith('TIMESTAMP')) {
     const value = type === 'TIMESTAMP WITH TIME ZONE' ? `${field} AT TIME ZONE 'UTC'` : `${field}::TIMESTAMP`
     return declared({ type: 'timestamp', value, isValue: inYears(value, 'TIMESTAMP') })
   }
   if (type === 'VARCHAR' || type === 'UUID' || /^(?:ENUM|TIME|INTERVAL)/.test(type)) return asText(raw)
-  if (type === 'BLOB' || type === 'BIT') return asText(`base64(${field}::BLOB)`, `"${name}" holds bytes and is kept as Base64 text.`)
+  if (type === 'BLOB' || type === 'BIT')
+    return asText(`base64(${field}::BLOB)`, `"${name}" holds bytes and is kept as Base64 text.`)
   return asText(`CAST(to_json(${field}) AS VARCHAR)`, `"${name}" holds lists or structures, kept as JSON text.`)
 }
 

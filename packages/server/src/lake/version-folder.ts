@@ -13,14 +13,15 @@ export interface VersionFolder {
   readonly work: string
   /** For the parts. */
   readonly parts: string
-  /** Gives the finished files, with paths from the lake's root. */
+  /** Gives the names of the finished files. */
   publish(): Promise<readonly { readonly name: string; readonly sizeBytes: number }[]>
   /** Takes away what is not published. Safe after `publish`. */
   remove(): Promise<void>
 }
 
 export async function makeVersionFolder(root: string, tableId: TableId, version: number): Promise<VersionFolder> {
-  if (!isId('table', tableId) || !Number.isSafeInteger(version) || version < 1) throw new TypeError('no table, or no version')
+  if (!isId('table', tableId) || !Number.isSafeInteger(version) || version < 1)
+    throw new TypeError('no table, or no version')
   const table = join(root, 'tables', tableId)
   const target = join(table, String(version))
   await refuseExisting(target)
@@ -35,7 +36,7 @@ export async function makeVersionFolder(root: string, tableId: TableId, version:
       const files = []
       for (const name of names) {
         await syncPath(join(parts, name))
-        files.push({ name: `tables/${tableId}/${version}/${name}`, sizeBytes: (await stat(join(parts, name))).size })
+        files.push({ name, sizeBytes: (await stat(join(parts, name))).size })
       }
       await syncPath(parts)
       await refuseExisting(target)
@@ -60,8 +61,12 @@ async function refuseExisting(target: string): Promise<void> {
 
 /** DuckDB counts from 0 without leading zeros; part-0001.parquet and so on sort by name. */
 async function namedInOrder(folder: string): Promise<readonly string[]> {
-  const found = (await readdir(folder)).map((name) => ({ name, number: Number(/^part-(\d+)\.parquet$/.exec(name)?.[1]) }))
-  if (found.length === 0 || found.some(({ number }) => Number.isNaN(number))) throw new Error('no parts, or unknown ones')
+  const found = (await readdir(folder)).map((name) => ({
+    name,
+    number: Number(/^part-(\d+)\.parquet$/.exec(name)?.[1]),
+  }))
+  if (found.length === 0 || found.some(({ number }) => Number.isNaN(number)))
+    throw new Error('no parts, or unknown ones')
   const sorted = found.toSorted((a, b) => b.number - a.number)
   const names: string[] = []
   // From the last on, so that a new name is never one that still waits.
@@ -75,8 +80,9 @@ async function namedInOrder(folder: string): Promise<readonly string[]> {
 
 /** Makes a file's content, or a folder's names, survive a power cut. Windows cannot open a folder for it, and does not need to. */
 async function syncPath(path: string): Promise<void> {
-  if (process.platform === 'win32' && (await stat(path)).isDirectory()) return
-  const handle = await open(path, 'r')
+  const isFolder = (await stat(path)).isDirectory()
+  if (process.platform === 'win32' && isFolder) return
+  const handle = await open(path, isFolder ? 'r' : 'r+')
   try {
     await handle.sync()
   } finally {

@@ -64,7 +64,7 @@ export async function backupStream(parts: BackupParts): Promise<ReadableStream<U
       archive.destroy(error instanceof Error ? error : new Error('The backup broke off'))
     })
     const keyFor = (salt: Uint8Array): Uint8Array => parts.vault.deriveKey(BACKUP_PURPOSE, salt)
-    const sealed = encryptStream(archive, keyFor, parts.randomBytes)
+    const sealed = encryptStream(archive as AsyncIterable<Uint8Array>, keyFor, parts.randomBytes)
     return Readable.toWeb(Readable.from(untilDone(sealed, written, folder))) as ReadableStream<Uint8Array>
   } catch (error) {
     await rm(folder, { recursive: true, force: true })

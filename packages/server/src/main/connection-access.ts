@@ -2,6 +2,7 @@ import type { ConnectionAccess } from '../connector-host/context.ts'
 import type { Registry } from '../connector-host/registry.ts'
 import type { Connection } from '../domain/connection.ts'
 import { endpointIdentity } from '../domain/endpoint-identity.ts'
+import { endpointOf } from '../domain/field-values.ts'
 import { Problem } from '../domain/problem.ts'
 import type { Db } from '../store/schema.ts'
 import { readSecret } from '../store/secret.ts'
@@ -14,7 +15,7 @@ export function connectionAccess(db: Db, vault: Vault, registry: Registry, conne
     throw new Problem('not-ready', `This program has no connector "${connection.connectorId}" any more`, {
       cure: 'Use the version of Patchbay that has it, or remove the connection',
     })
-  const identity = endpointIdentity(connector.id, connector.settings, connection.settings)
+  const identity = endpointIdentity(connector.id, endpointOf(connector.settings, connection.settings))
   return {
     connectionId: connection.id,
     settings: connection.settings,

@@ -3,9 +3,11 @@ import { existsSync } from 'node:fs'
 import { mkdtemp, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { PinnedTable } from '../domain/table.ts'
-import type { LakePort } from '../http/ports.ts'
+import type { LakePort, ReadOptions, UploadedFile } from '../http/ports.ts'
 import type { DuckDb } from '../lake/duckdb.ts'
 import { startDuckDb } from '../lake/duckdb-process.ts'
+import { importTable } from '../lake/import-table.ts'
+import type { ImportFormat, ImportSource } from '../lake/import-source.ts'
 import { readRunRows, readSample } from '../lake/read-run.ts'
 import { countMembers, readMembers } from '../lake/read-segment.ts'
 import { profileTableField, readTableRows } from '../lake/read-table.ts'
@@ -55,6 +57,25 @@ export function makeLakePort(folders: LakeFolders, limits: EngineLimits): LakePo
       }
       return sizeBytes
     },
+    async importVersion(target, files, how, signal) {
+      const found = await importTable({
+        root: folders.lake,
+        tableId: target.tableId,
+        version: target.version,
+        key: target.key,
+        source: sourceOf(folders.uploads, files, how.read),
+        types: how.types,
+        badLinesMax: how.badLinesMax,
+        allowSchemaChange: how.allowSchemaChange,
+        ...(how.previous === null ? {} : { previous: how.previous }),
+        ...limits,
+        signal,
+      })
+      const { fields, files: parts, rows, badLines, badLinesNamed, notes, change } = found
+      return { made: { fields, files: parts, rows, badLines }, badLines: badLinesNamed, notes, change }
+    },
+    discardVersion: (tableId, version) =>
+      rm(join(folders.lake, 'tables', tableId, String(version)), { recursive: true, force: true }),
     discardUpload: (uploadId) => rm(join(folders.uploads, uploadId), { force: true }),
     readRows: (table, page, signal) => ask(places([table]), signal, (db) => readTableRows(db, folders.lake, table, page)),
     profileField: (table, field, signal) =>
@@ -70,4 +91,26 @@ export function makeLakePort(folders: LakeFolders, limits: EngineLimits): LakePo
     readMembers: (selection, limit, signal) =>
       ask(places([selection.table, ...selection.related]), signal, (db) => readMembers(db, folders.lake, selection, limit)),
   }
+}
+
+function sourceOf(uploads: string, files: readonly UploadedFile[], read: ReadOptions): ImportSource {
+  const { format, encoding, dateOrder, delimiter, quote, header } = read
+  const csv = {
+    ...(delimiter === undefined ? {} : { delimiter }),
+    ...(quote === undefined ? {} : { quote }),
+    ...(header === undefined ? {} : { header }),
+  }
+  return {
+    format: format ?? formatOf(files[0]?.name ?? ''),
+    files: files.map(({ uploadId, name }) => ({ path: join(uploads, uploadId), name })),
+    ...(encoding === undefined ? {} : { encoding }),
+    ...(dateOrder === undefined ? {} : { dateOrder }),
+    ...(Object.keys(csv).length === 0 ? {} : { csv }),
+  }
+}
+
+/** By the ending of its name: a file of another kind is then refused by what is in it. */
+function formatOf(name: string): ImportFormat {
+  if (/\.parquet$/i.test(name)) return 'parquet'
+  return /\.(?:jsonl|ndjson|json)$/i.test(name) ? 'json-lines' : 'csv'
 }

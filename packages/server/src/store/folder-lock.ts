@@ -32,7 +32,7 @@ export async function lockFolder(dataFolder: string): Promise<FolderLock> {
 
 /** Node says once that its SQLite is experimental: of no use to whoever runs this, and wrong on a command's output. */
 async function quietly<T>(load: () => Promise<T>): Promise<T> {
-  const { emitWarning } = process
+  const emitWarning = process.emitWarning.bind(process)
   process.emitWarning = () => undefined
   try {
     return await load()

@@ -1,4 +1,4 @@
-import { sql, type Kysely } from 'kysely'
+import { sql } from 'kysely'
 import { Migrator } from 'kysely/migration'
 import { Problem } from '../domain/problem.ts'
 import { MIGRATIONS } from './migrations/index.ts'
@@ -25,9 +25,7 @@ async function refuseNewer(db: Db): Promise<void> {
   const { rows: tables } = await sql<{ there: boolean }>`
     SELECT to_regclass('kysely_migration') IS NOT NULL AS there`.execute(db)
   if (tables[0]?.there !== true) return
-  const { rows } = await sql<{ name: string }>`SELECT name FROM kysely_migration ORDER BY name`.execute(
-    db as unknown as Kysely<unknown>,
-  )
+  const { rows } = await sql<{ name: string }>`SELECT name FROM kysely_migration ORDER BY name`.execute(db)
   const unknown = rows.map(({ name }) => name).filter((name) => !Object.hasOwn(MIGRATIONS, name))
   if (unknown.length === 0) return
   throw new Problem('not-ready', `The control store is of a newer Patchbay (it has ${unknown.join(', ')})`, {

@@ -9,6 +9,9 @@ import { migrate } from './migrate.ts'
 import { openPglite, queueDatabaseOf as queueDatabaseOfPglite } from './pglite.ts'
 import { checkServer, openPool, openSession, queueDatabaseOf as queueDatabaseOfPool } from './postgresql.ts'
 import type { Db, Schema } from './schema.ts'
+import type { QueueDatabase, Session } from './session.ts'
+
+export type { QueueDatabase, Session } from './session.ts'
 
 export interface Store {
   readonly db: Db
@@ -28,18 +31,6 @@ export interface Store {
   anchorAudit(): Promise<void>
   /** Takes the store as it is for the truth from now on. */
   confirmRestore(): Promise<void>
-  close(): Promise<void>
-}
-
-/** Loosely what pg-boss wants of a database. */
-export interface QueueDatabase {
-  executeSql(text: string, values?: readonly unknown[]): Promise<{ rows: Record<string, unknown>[] }>
-}
-
-export interface Session {
-  query<R extends object>(text: string, values: readonly unknown[]): Promise<readonly R[]>
-  /** Called once when the connection ends by itself; at once when it has ended already. */
-  onEnd(ending: () => void): void
   close(): Promise<void>
 }
 

@@ -14,7 +14,7 @@ import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { PGlite } from '@electric-sql/pglite'
 import { Problem } from '../domain/problem.ts'
-import type { QueueDatabase } from './open-store.ts'
+import type { QueueDatabase } from './session.ts'
 
 const PARAMETERS = [
   ...PGlite.defaultStartParams.filter((parameter) => parameter !== '-F'),

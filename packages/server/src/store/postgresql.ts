@@ -1,6 +1,6 @@
 import { Client, Pool, types, type ClientConfig } from 'pg'
 import { Problem } from '../domain/problem.ts'
-import type { QueueDatabase, Session } from './open-store.ts'
+import type { QueueDatabase, Session } from './session.ts'
 
 const INT8 = 20
 /** Longer than any transaction of ours takes. A stopped process that holds a row lock loses it after this time at the latest. */

@@ -52,12 +52,15 @@ export async function takeRun(tx: Tx, id: RunId, holder: string): Promise<Hold> 
   return { runId: id, epoch: row.epoch }
 }
 
+/** False only when another worker has the run: one that has just ended is no loss. */
 export async function beat(db: Db, hold: Hold): Promise<boolean> {
-  return changed(
-    await held(db, hold)
-      .set({ heartbeat_at: sql`now()` })
-      .executeTakeFirst(),
-  )
+  const result = await db
+    .updateTable('run')
+    .set({ heartbeat_at: sql`now()` })
+    .where('id', '=', hold.runId)
+    .where('epoch', '=', hold.epoch)
+    .executeTakeFirst()
+  return changed(result)
 }
 
 export async function setStage(db: Db, hold: Hold, stage: Stage): Promise<boolean> {

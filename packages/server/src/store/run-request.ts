@@ -37,7 +37,12 @@ export async function requestCancel(
   id: RunId,
   by: { readonly actor: string; readonly now: Date },
 ): Promise<{ readonly outcome: 'ended' | 'asked'; readonly mustWake: boolean }> {
-  const run = await tx.selectFrom('run').select(['status', 'cancel_requested_at']).where('id', '=', id).forUpdate().executeTakeFirst()
+  const run = await tx
+    .selectFrom('run')
+    .select(['status', 'cancel_requested_at'])
+    .where('id', '=', id)
+    .forUpdate()
+    .executeTakeFirst()
   if (run === undefined) throw notFound('run', id)
   const asked = { cancel_requested_at: run.cancel_requested_at ?? by.now, cancel_requested_by: by.actor }
   if (run.status === 'running') {
@@ -47,14 +52,32 @@ export async function requestCancel(
   if (run.status !== 'queued' && run.status !== 'held' && run.status !== 'failed-retrying') {
     throw new Problem('conflict', `The run is over: ${run.status}`, { cure: 'There is nothing left to cancel' })
   }
-  const journal = await tx.selectFrom('run_journal').select('run_id').where('run_id', '=', id).limit(1).executeTakeFirst()
+  const journal = await tx
+    .selectFrom('run_journal')
+    .select('run_id')
+    .where('run_id', '=', id)
+    .limit(1)
+    .executeTakeFirst()
   if (journal !== undefined) {
     const due = { status: 'queued', due_at: by.now } as const
-    await tx.updateTable('run').set({ ...asked, ...due }).where('id', '=', id).execute()
+    await tx
+      .updateTable('run')
+      .set({ ...asked, ...due })
+      .where('id', '=', id)
+      .execute()
     return { outcome: 'asked', mustWake: true }
   }
-  const end = { status: 'canceled', reason: `Canceled by ${by.actor}`, finished_at: by.now, settled_at: by.now } as const
-  await tx.updateTable('run').set({ ...asked, ...end }).where('id', '=', id).execute()
+  const end = {
+    status: 'canceled',
+    reason: `Canceled by ${by.actor}`,
+    finished_at: by.now,
+    settled_at: by.now,
+  } as const
+  await tx
+    .updateTable('run')
+    .set({ ...asked, ...end })
+    .where('id', '=', id)
+    .execute()
   return { outcome: 'ended', mustWake: false }
 }
 
@@ -65,7 +88,12 @@ export async function approveRun(
   digest: string,
   by: { readonly actor: string; readonly now: Date },
 ): Promise<void> {
-  const run = await tx.selectFrom('run').select(['status', 'outbox_digest']).where('id', '=', id).forUpdate().executeTakeFirst()
+  const run = await tx
+    .selectFrom('run')
+    .select(['status', 'outbox_digest'])
+    .where('id', '=', id)
+    .forUpdate()
+    .executeTakeFirst()
   if (run === undefined) throw notFound('run', id)
   if (run.status !== 'held') {
     throw new Problem('conflict', `The run is not held: ${run.status}`, { cure: 'There is nothing to approve' })

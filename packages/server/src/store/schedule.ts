@@ -136,3 +136,20 @@ export async function earliestSlot(db: Db): Promise<Date | null> {
     .executeTakeFirst()
   return row?.at ?? null
 }
+
+/** Every schedule that waits for a slot, locked: for when the clock went back. */
+export async function listScheduled(
+  tx: Tx,
+): Promise<readonly { readonly exportId: ExportId; readonly schedule: Schedule; readonly nextAt: Date }[]> {
+  const rows = await tx
+    .selectFrom('schedule')
+    .select(['export_id', 'spec', 'next_at'])
+    .where('next_at', 'is not', null)
+    .where('is_on', '=', true)
+    .orderBy('export_id')
+    .forUpdate()
+    .execute()
+  return rows.flatMap(({ export_id, spec, next_at }) =>
+    next_at === null ? [] : [{ exportId: export_id as ExportId, schedule: spec, nextAt: next_at }],
+  )
+}

@@ -51,7 +51,11 @@ describe('I2 a secret opens where it was sealed for, and nowhere else', () => {
       { connectionId: 'con_apassword', field: '', endpointIdentity: 'e1' },
     )
     const edit = fc
-      .record({ at: fc.nat(sealed.length - 1), to: fc.constantFrom(...'ABCabc019-_.'), cut: fc.boolean() })
+      .record({
+        at: fc.nat(sealed.length - 1),
+        to: fc.constantFrom('A', 'B', 'a', 'b', '0', '9', '-', '_', '.'),
+        cut: fc.boolean(),
+      })
       .map(({ at, to, cut }) => (cut ? sealed.slice(0, at) : sealed.slice(0, at) + to + sealed.slice(at + 1)))
       .filter((text) => text !== sealed)
     // The front of one text and the end of another; from within the nonce on, since before it they are alike.

@@ -64,7 +64,9 @@ export async function deliverTable(run: Delivering, destination: TableDestinatio
           await delivery.commit()
           run.ports.failpoint('answer-read')
         } catch (error) {
-          if (!(error instanceof Unavailable)) await delivery.abandon()
+          // Of a broken attempt nobody can say more than the marker: it is asked before anything is done again.
+          if (error instanceof Unavailable) maybeCommitted ||= error.sent === 'maybe'
+          else await delivery.abandon()
           throw error
         }
       }, run)

@@ -109,7 +109,7 @@ export function countVanishing(ledgerKeys: string, source: SelectedSource, conte
 }
 
 export interface SettledRanges {
-  /** Null: all of it was accepted. Else Parquet or SQL rows of `first` and `last`. */
+  /** What was answered, in order and without overlap; null: all of it was accepted. */
   readonly ranges: readonly { readonly first: number; readonly last: number }[] | null
   /** SQL that gives `seq` and `status` of the rows that were not accepted. */
   readonly exceptions: string
@@ -144,7 +144,8 @@ export function settledLedger(
 }
 
 function rangeRows(ranges: readonly { readonly first: number; readonly last: number }[]): string {
-  const values = ranges.map(({ first, last }) => `(${first}, ${last})`)
+  // Nothing was answered: a range that no row is in.
+  const values = ranges.length === 0 ? ['(0, 0)'] : ranges.map(({ first, last }) => `(${first}, ${last})`)
   return `SELECT CAST(first AS BIGINT) AS first, CAST(last AS BIGINT) AS last FROM (VALUES ${values.join(', ')}) v(first, last)`
 }
 

@@ -1,0 +1,67 @@
+import type { Connection } from '../domain/connection.ts'
+import { destinationDigest } from '../domain/endpoint-identity.ts'
+import { planSources, type PlanBasis, type PlannedExport } from '../domain/make-plan.ts'
+import { Problem } from '../domain/problem.ts'
+import type { Db } from '../store/schema.ts'
+import { listSegments } from '../store/segment.ts'
+import { pinTables } from '../store/table.ts'
+
+/** What planning must know of a connector; `main` takes it from the registry. */
+export interface ConnectorFacts {
+  /** Undefined for a destination that the connector does not have. */
+  delivers(destinationType: string): PlanBasis['delivers'] | undefined
+  endpointIdentity(settings: Connection['settings']): string
+}
+export type FindConnector = (connectorId: string) => ConnectorFacts | undefined
+
+export interface PlanningContext {
+  readonly findConnector: FindConnector
+}
+
+/** Everything but the ledgers, read as it is now. */
+export async function readBasis(
+  db: Db,
+  findConnector: FindConnector,
+  planned: PlannedExport,
+  connection: Connection,
+  now: Date,
+): Promise<{ readonly basis: PlanBasis; readonly destinationDigest: string }> {
+  const connector = findConnector(connection.connectorId)
+  if (connector === undefined) {
+    throw new Problem('not-ready', `There is no connector "${connection.connectorId}" in this version of Patchbay`, {
+      path: 'connectionId',
+      cure: 'Use a version that has it, or another connection',
+    })
+  }
+  const delivers = connector.delivers(planned.destinationType)
+  if (delivers === undefined) {
+    throw new Problem('invalid', `${connection.connectorId} has no destination "${planned.destinationType}"`, {
+      path: 'destinationType',
+      cure: 'Choose one that the connector has',
+    })
+  }
+  const identity = connector.endpointIdentity(connection.settings)
+  return {
+    basis: {
+      export: planned,
+      connection,
+      delivers,
+      tables: await pinTables(db),
+      segments: await listSegments(db),
+      ledgers: new Map(),
+      now,
+    },
+    destinationDigest: destinationDigest(identity, planned.destinationType, planned.destination),
+  }
+}
+
+/** Throws the `Problem` that a run of this draft would end with. */
+export async function checkPlan(
+  db: Db,
+  findConnector: FindConnector,
+  draft: PlannedExport,
+  connection: Connection,
+  now: Date,
+): Promise<void> {
+  planSources((await readBasis(db, findConnector, draft, connection, now)).basis)
+}

@@ -1,0 +1,65 @@
+/** The engine's ports, each made of the part that it belongs to. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { openDestination } from '../connector-host/open-destination.ts'
+import type { ConnectorHost } from '../connector-host/host.ts'
+import type { Registry } from '../connector-host/registry.ts'
+import { endpointIdentity } from '../domain/endpoint-identity.ts'
+import { endpointOf } from '../domain/field-values.ts'
+import { Problem } from '../domain/problem.ts'
+import type { Clock, DestinationPort, LakePort } from '../engine/ports.ts'
+import type { FindConnector } from '../jobs/plan-basis.ts'
+import { startDuckDb } from '../lake/duckdb-process.ts'
+import { openLakeSession } from '../lake/session.ts'
+import { readConnection } from '../store/connection.ts'
+import type { Db } from '../store/schema.ts'
+import type { Vault } from '../vault/vault.ts'
+import { connectionAccess } from './connection-access.ts'
+import type { EngineLimits } from './lake-port.ts'
+
+export function makeClock(now: () => Date): Clock {
+  return {
+    now,
+    async sleep(milliseconds, signal) {
+      await sleep(milliseconds, undefined, { signal }).catch(() => signal.throwIfAborted())
+    },
+  }
+}
+
+export function makeEngineLake(root: string, limits: EngineLimits): LakePort {
+  return { open: (plan, signal) => openLakeSession({ root, startDuckDb, ...limits }, plan, signal) }
+}
+
+/** The connection is read anew for each run, and its secrets when they are used. */
+export function makeDestinations(db: Db, vault: Vault, registry: Registry, host: ConnectorHost): DestinationPort {
+  return {
+    async open(plan, { delivered }, signal) {
+      const connection = await readConnection(db, plan.connectionId)
+      const connector = registry.findConnector(plan.connectorId)
+      if (connector === undefined)
+        throw new Problem('not-ready', `This program has no connector "${plan.connectorId}" any more`, {
+          cure: 'Use the version of Patchbay that has it',
+        })
+      return openDestination(host, {
+        connector,
+        connection: connectionAccess(db, vault, registry, connection),
+        destinationType: plan.destinationType,
+        destination: plan.destination,
+        mode: plan.mode,
+        run: { runId: plan.runId, delivered },
+        signal,
+      })
+    },
+  }
+}
+
+export function connectorFacts(registry: Registry): FindConnector {
+  return (connectorId) => {
+    const connector = registry.findConnector(connectorId)
+    if (connector === undefined) return undefined
+    return {
+      delivers: (type) =>
+        Object.hasOwn(connector.destinations, type) ? connector.destinations[type]?.delivers : undefined,
+      endpointIdentity: (settings) => endpointIdentity(connector.id, endpointOf(connector.settings, settings)),
+    }
+  }
+}
