@@ -70,7 +70,10 @@ const runRowSchema = z
     change: z.string().nullable().meta({ description: 'added, changed or removed' }),
     reason: z.string(),
     message: z.string().nullable().meta({ description: "The service's own words" }),
-    standsFor: z.string().nullable().meta({ description: 'Of a merged row, the key of the row that was sent in its place' }),
+    standsFor: z
+      .string()
+      .nullable()
+      .meta({ description: 'Of a merged row, the key of the row that was sent in its place' }),
   })
   .meta({ id: 'RunRow' })
 

@@ -107,6 +107,9 @@ const inspectionSchema = z
     fields: z.array(
       z.strictObject({ name: z.string(), type: fieldTypeSchema, isKeyCandidate: z.boolean().nullable() }),
     ),
+    suggestedKey: z.string().nullable(),
+    notes: z.array(z.string()),
+    badLines: z.array(badLineSchema).meta({ description: 'In the part that was looked at' }),
     sample: z.array(z.array(cellSchema)).meta({ description: 'The first rows, in the order of `fields`' }),
   })
   .meta({ id: 'Inspection' })

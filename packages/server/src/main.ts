@@ -34,6 +34,8 @@ import { SettingInvalid, type Settings } from './settings.ts'
 import { appendAudit } from './store/audit.ts'
 import { anchorPath, readAnchor } from './store/audit-anchor.ts'
 import { addFirstDataKey, listDataKeys } from './store/data-key.ts'
+import type { RunId } from './domain/ids.ts'
+import type { Tx } from './store/schema.ts'
 import { openStore, type Store } from './store/open-store.ts'
 import { openVault } from './vault/vault.ts'
 
@@ -115,7 +117,15 @@ export async function openPatchbay(settings: Settings, options: PatchbayOptions 
         async confirmRestore(by) {
           if (!(await store.isRestored())) return false
           await store.db.transaction().execute(async (tx) => {
-            await appendAudit(tx, { at: by.now, actor: by.actor, action: 'restore.confirmed', subject: 'store', detail: {} })
+            // The queue is no part of a backup: what waits is queued anew.
+            for (const id of await listWaitingRuns(tx)) await queue.send(tx, id, null)
+            await appendAudit(tx, {
+              at: by.now,
+              actor: by.actor,
+              action: 'restore.confirmed',
+              subject: 'store',
+              detail: {},
+            })
           })
           await store.confirmRestore()
           return true
@@ -188,6 +198,11 @@ async function makeFolders({ dataFolder, described, fileRoots }: Settings) {
   const isDefault = described.some(({ name, source }) => name === 'PATCHBAY_FILE_ROOTS' && source === 'default')
   if (isDefault) for (const root of fileRoots) await mkdir(root, { recursive: true, mode: 0o750 })
   return folders
+}
+
+async function listWaitingRuns(tx: Tx): Promise<readonly RunId[]> {
+  const rows = await tx.selectFrom('run').select('id').where('status', 'in', ['queued', 'failed-retrying']).execute()
+  return rows.map(({ id }) => id as RunId)
 }
 
 async function countOpenRuns({ db }: Store): Promise<Readonly<Record<string, number>>> {

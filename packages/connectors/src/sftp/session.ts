@@ -63,7 +63,12 @@ export class Session {
     sftp.on('error', broken)
     sftp.on('end', () => broken())
     sftp.on('close', () => broken())
-    socket.on('data', () => this.#silence?.refresh())
+    // ssh2 writes three pieces for each packet of 32 KB. Held back until it is done, they go out in one call to the system.
+    socket.prependListener('data', () => socket.cork())
+    socket.on('data', () => {
+      socket.uncork()
+      this.#silence?.refresh()
+    })
     // Ends what is under way, but not the session: what was written half must still be removed.
     this.#onAbort = (): void => this.#failOpen(signal.reason as Error)
     signal.addEventListener('abort', this.#onAbort)
@@ -86,12 +91,15 @@ export class Session {
     const { promise, resolve, reject } = Promise.withResolvers<T>()
     this.#open.add(reject)
     this.#watchAnswers()
+    const { sftp, socket } = this.#parts
     try {
-      send(this.#parts.sftp, (error, value) => {
+      socket.cork()
+      send(sftp, (error, value) => {
         this.#answer?.refresh()
         if (error) reject(statusOf(error) === undefined ? (this.#end ?? this.#lost(error)) : error)
         else resolve(value as T)
       })
+      socket.uncork()
       return await promise
     } finally {
       this.#open.delete(reject)

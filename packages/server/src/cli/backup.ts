@@ -25,12 +25,16 @@ export function addBackupCommands(program: Command): void {
 /** Under another name until it is whole, so that a backup that broke off is never taken for one. */
 async function backup(run: Run, [file = '']: readonly string[]): Promise<Outcome> {
   const path = resolve(run.workingFolder, file)
-  if (existsSync(path)) throw wrong('file', `${path} is there already`, 'Choose another name: a backup is never written over')
+  if (existsSync(path))
+    throw wrong('file', `${path} is there already`, 'Choose another name: a backup is never written over')
   const unfinished = `${path}.${randomBytes(4).toString('hex')}.part`
   return run.withSession(async (client) => {
     try {
       const stream = await client.system.backup({ signal: run.interrupt.signal })
-      await pipeline(Readable.fromWeb(stream as never), createWriteStream(unfinished, { flags: 'wx', mode: 0o600, flush: true }))
+      await pipeline(
+        Readable.fromWeb(stream as never),
+        createWriteStream(unfinished, { flags: 'wx', mode: 0o600, flush: true }),
+      )
       await rename(unfinished, path)
     } catch (error) {
       await rm(unfinished, { force: true })
@@ -38,7 +42,8 @@ async function backup(run: Run, [file = '']: readonly string[]): Promise<Outcome
     }
     const { size } = await stat(path)
     run.terminal.answer({ file: path, sizeBytes: size }, () => `Wrote ${path} (${numberText(size)} bytes)`)
-    if (!run.terminal.isJson) run.terminal.note('It can only be read with the key file (see patchbay doctor), which is not in it')
+    if (!run.terminal.isJson)
+      run.terminal.note('It can only be read with the key file (see patchbay doctor), which is not in it')
     return undefined
   })
 }

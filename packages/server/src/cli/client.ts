@@ -107,7 +107,7 @@ function over(agent: Agent, name: string, sign: (headers: Headers) => void): Tra
       ...(request.body === null ? {} : { body: request.body, duplex: 'half' as const }),
     }
     try {
-      return (await send(request.url, init)) as unknown as Response
+      return await send(request.url, init)
     } catch (error) {
       request.signal.throwIfAborted()
       const cause: unknown = error instanceof Error ? (error.cause ?? error) : error

@@ -21,7 +21,11 @@ export function addDoctorCommand(program: Command): void {
 }
 
 const MARK = { good: '✓', note: '·', wrong: '✗' } as const
-const WHERE = { elsewhere: 'a server elsewhere', server: 'the server on this folder', here: 'this command: no server runs' }
+const WHERE = {
+  elsewhere: 'a server elsewhere',
+  server: 'the server on this folder',
+  here: 'this command: no server runs',
+}
 
 function systemText(system: System, where: keyof typeof WHERE): string {
   const findings = system.findings.map(({ subject, state, detail, cure }) => {

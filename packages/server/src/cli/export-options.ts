@@ -68,7 +68,7 @@ function objectOf(json: unknown): Partial<Draft> {
 }
 
 function optional<K extends keyof Draft>(name: K, value: Draft[K] | undefined): Partial<Draft> {
-  return value === undefined ? {} : ({ [name]: value } as Partial<Draft>)
+  return value === undefined ? {} : { [name]: value }
 }
 
 function sourceOf(options: Options): Draft['source'] | undefined {
@@ -163,7 +163,10 @@ function numberOf(options: Options, name: string, option: string): number | unde
 type Change = Parameters<Client['exports']['edit']>[0]['body']
 
 /** For `edit`: formats, guards and destinations are changed part by part, from what they are. */
-export function mergeParts(before: Export, { schedule: _apart, format, guard, destination, ...change }: Partial<Draft>): Change {
+export function mergeParts(
+  before: Export,
+  { schedule: _apart, format, guard, destination, ...change }: Partial<Draft>,
+): Change {
   return {
     ...(change as Change),
     ...(format === undefined ? {} : { format: { ...before.format, ...format } }),

@@ -63,6 +63,7 @@ export function addExportCommands(program: Command): void {
     .action(
       action((run, [name = ''], options) =>
         run.withSession(async (client, session) => {
+          refuseNoWait(session, options)
           const started = await client.exports.run({ params: { export: name } })
           return finish(run, client, session, started, options)
         }),
@@ -102,12 +103,6 @@ export async function finish(
   options: Options,
 ): Promise<Outcome> {
   if (options['wait'] === false) {
-    if (session.where === 'here')
-      throw wrong(
-        '--no-wait',
-        'There is no server here that would go on with it',
-        'Start one with patchbay serve, or leave --no-wait out',
-      )
     run.terminal.answer(started, () => `Queued the run ${started.id}`)
     return undefined
   }
@@ -118,6 +113,16 @@ export async function finish(
   if (ended.counts.rejected > 0 && !run.terminal.isJson)
     run.terminal.note(`\nWhich rows, and why: patchbay run rows ${ended.id}`)
   return exitCodeOfRun(ended.status)
+}
+
+/** Asked before anything is started. */
+export function refuseNoWait(session: Session, options: Options): void {
+  if (options['wait'] !== false || session.where !== 'here') return
+  throw wrong(
+    '--no-wait',
+    'There is no server here that would go on with it',
+    'Start one with patchbay serve, or leave --no-wait out',
+  )
 }
 
 async function addExport(

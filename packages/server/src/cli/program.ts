@@ -4,6 +4,7 @@ import { addAuditCommands } from './audit.ts'
 import { addBackupCommands } from './backup.ts'
 import { addConnectionCommands } from './connection.ts'
 import { addConnectorCommands } from './connector.ts'
+import { addDemoCommand } from './demo.ts'
 import { addDoctorCommand } from './doctor.ts'
 import { EXIT_CODES_TEXT } from './exit-code.ts'
 import { addExportCommands } from './export.ts'
@@ -25,6 +26,7 @@ export function makeProgram(): Command {
     .addHelpText('after', EXIT_CODES_TEXT)
     .showSuggestionAfterError()
   addServeCommands(program)
+  addDemoCommand(program)
   addTableCommands(program)
   addSegmentCommands(program)
   addConnectorCommands(program)

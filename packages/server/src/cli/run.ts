@@ -1,7 +1,7 @@
 import { ROW_LISTS, RUN_STATUSES, type Client } from '@patchbay/contract'
 import { Option, type Command } from 'commander'
 import { action, type Options, type Outcome, type Run } from './command.ts'
-import { finish } from './export.ts'
+import { finish, refuseNoWait } from './export.ts'
 import { EXIT } from './exit-code.ts'
 import { text, wholeNumber, wrong } from './given.ts'
 import { runsText, runText } from './run-text.ts'
@@ -85,6 +85,7 @@ export function addRunCommands(program: Command): void {
     .action(
       action((run, [id = ''], options) =>
         run.withSession(async (client, session) => {
+          refuseNoWait(session, options)
           const include = options['uncertain'] === true ? 'rejected-and-uncertain' : 'rejected'
           const started = await client.runs.retry({ params: { run: id }, body: { include } })
           return finish(run, client, session, started, options)
@@ -96,6 +97,7 @@ export function addRunCommands(program: Command): void {
 async function approveRun(run: Run, [id = '']: readonly string[], options: Options): Promise<Outcome> {
   const { terminal, withSession } = run
   return withSession(async (client, session) => {
+    refuseNoWait(session, options)
     const found = await client.runs.show({ params: { run: id } })
     const digest = text(options, 'digest') ?? (await askForApproval(run, found))
     if (digest === undefined) return EXIT.held

@@ -30,7 +30,11 @@ export function addServeCommands(program: Command): void {
     )
 }
 
-async function serve({ terminal, interrupt, settings }: Run, _args: readonly string[], options: Options): Promise<Outcome> {
+async function serve(
+  { terminal, interrupt, settings }: Run,
+  _args: readonly string[],
+  options: Options,
+): Promise<Outcome> {
   const [{ openPatchbay }, { listen }, { socketPath }] = await Promise.all([
     import('../main.ts'),
     import('../http/serve.ts'),

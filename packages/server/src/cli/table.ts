@@ -86,7 +86,7 @@ async function importTable(run: Run, paths: readonly string[], options: Options)
         terminal.answer(found, () => inspectionText(found))
         return
       }
-      const imported = await makeVersion(client, uploads, text(options, 'name') ?? fileName, options)
+      const imported = await makeVersion(run, client, uploads, text(options, 'name') ?? fileName, options)
       terminal.answer(imported, () => importedText(imported, (performance.now() - started) / 1000))
     } finally {
       // Those that were imported are gone already; nothing is left behind of a refused import.
@@ -96,7 +96,13 @@ async function importTable(run: Run, paths: readonly string[], options: Options)
   return undefined
 }
 
-async function makeVersion(client: Client, uploads: Upload['id'][], name: string, options: Options): Promise<Imported> {
+async function makeVersion(
+  run: Run,
+  client: Client,
+  uploads: Upload['id'][],
+  name: string,
+  options: Options,
+): Promise<Imported> {
   const how = {
     uploads,
     read: readOptions(options),
@@ -111,7 +117,7 @@ async function makeVersion(client: Client, uploads: Upload['id'][], name: string
     body: {
       ...how,
       name,
-      key: text(options, 'key') ?? (await onlyKey(client, how)),
+      key: text(options, 'key') ?? (await askForKey(run, client, how)),
       isProfile: isOn(options, 'profile'),
       tags: tagsOf(options),
       labels: Object.fromEntries(pairs(texts(options, 'label'), '--label')),
@@ -140,15 +146,20 @@ async function refresh(
   return edited === undefined ? imported : { ...imported, table: edited }
 }
 
-/** Where exactly one field can be the key there is nothing to choose. */
-async function onlyKey(
+/** A person is asked, with the likeliest one proposed; a script has to say it. */
+async function askForKey(
+  { terminal }: Run,
   client: Client,
   how: { readonly uploads: Upload['id'][]; readonly read: ReadOptions },
 ): Promise<string> {
   const found = await client.tables.inspect({ body: { uploads: how.uploads, read: how.read } })
   const candidates = found.fields.filter((field) => field.isKeyCandidate === true).map(({ name }) => name)
-  const [only] = candidates
-  if (only !== undefined && candidates.length === 1) return only
+  if (terminal.isInteractive) {
+    const proposed = found.suggestedKey
+    const answer = await terminal.ask(`Which field identifies a row?${proposed === null ? '' : ` [${proposed}]`} `)
+    const key = answer.trim() === '' ? proposed : answer.trim()
+    if (key !== null) return key
+  }
   throw wrong(
     '--key',
     'It is not said which field identifies a row',
@@ -310,6 +321,7 @@ function inspectionText(found: Inspection): string {
     ['delimiter', found.delimiter],
     ['header', found.header],
     ['encoding', found.encoding],
+    ['likely key', found.suggestedKey],
   ])
   const fields = textTable(
     ['field', 'type', 'can be the key'],
@@ -319,7 +331,11 @@ function inspectionText(found: Inspection): string {
     found.fields.map(({ name }) => name),
     found.sample,
   )
-  return `${head}\n\n${fields}\n\n${sample}`
+  const notes = found.notes.map(printable)
+  const bad = found.badLines.map(({ file, line, field, reason }) => [file, line, field, reason])
+  const badLines =
+    bad.length === 0 ? [] : [`These lines cannot be read:\n${textTable(['file', 'line', 'field', 'reason'], bad)}`]
+  return [head, fields, sample, ...notes, ...badLines].join('\n\n')
 }
 
 function importedText({ table, version, badLines, notes, change }: Imported, seconds: number): string {

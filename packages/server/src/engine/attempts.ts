@@ -26,6 +26,7 @@ export async function attempt<T>(
         run.pace.pause(pauseMs(error, failures, run.ports.random))
       } else if (error instanceof Unavailable && failures < ATTEMPTS_MAX) {
         failures += 1
+        if (error.afterSeconds !== undefined) run.pace.pause(Math.min(error.afterSeconds * 1000, PATIENCE_MS))
         await run.ports.clock.sleep(backOffMs(failures, run.ports.random), run.signal)
       } else {
         throw error

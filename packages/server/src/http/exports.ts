@@ -20,6 +20,7 @@ import { checkExport, destinationTypeOf } from './export-draft.ts'
 import type { Call, Handlers } from './handler.ts'
 import { pageOfList } from './paging.ts'
 import type { HttpPorts } from './ports.ts'
+import { refuseRestored } from './refuse-restored.ts'
 import { runOf } from './runs.ts'
 
 export function makeExportHandlers(ports: HttpPorts): Handlers<typeof contract.exports> {
@@ -30,11 +31,13 @@ export function makeExportHandlers(ports: HttpPorts): Handlers<typeof contract.e
     authorizeExport(identity, target)
     return target
   }
-  const start = async (reference: string, purpose: 'deliver' | 'preview', call: Call) =>
-    call.change(async (tx) => {
+  const start = async (reference: string, purpose: 'deliver' | 'preview', call: Call) => {
+    await refuseRestored(ports.system)
+    return call.change(async (tx) => {
       const { id } = await reach(tx, reference, call)
       return runOf(await readRun(tx, await ports.jobs.startRun(tx, { exportId: id, purpose }, call.by)))
     })
+  }
 
   return {
     async list({ query }) {

@@ -98,6 +98,10 @@ export interface LakePort {
       readonly type: FieldType
       readonly isKeyCandidate: boolean | null
     }[]
+    readonly suggestedKey: string | null
+    readonly notes: readonly string[]
+    /** In the part that was looked at. */
+    readonly badLines: readonly BadLine[]
     readonly sample: readonly (readonly Cell[])[]
   }>
   /** All of the files or nothing: the version's folder stands whole before it returns. */

@@ -9,6 +9,7 @@ import { countsSoFar, sourceNames } from './counts-so-far.ts'
 import type { Call, Handlers } from './handler.ts'
 import { cursorProblem, makeCursor, readCursor } from './paging.ts'
 import type { HttpPorts } from './ports.ts'
+import { refuseRestored } from './refuse-restored.ts'
 
 export function makeRunHandlers(ports: HttpPorts): Handlers<typeof contract.runs> {
   const { db, lake } = ports
@@ -42,7 +43,8 @@ export function makeRunHandlers(ports: HttpPorts): Handlers<typeof contract.runs
         const after = source === sources[place?.index ?? 0] ? (place?.after ?? 0) : 0
         const page = { after, limit: query.limit + 1 - items.length }
         if (page.limit > 0)
-          for (const row of await lake.readRunRows(run.id, source, query.which, page, signal)) items.push({ source, ...row })
+          for (const row of await lake.readRunRows(run.id, source, query.which, page, signal))
+            items.push({ source, ...row })
       }
       const last = items[query.limit - 1]
       const isMore = last !== undefined && items.length > query.limit
@@ -71,6 +73,7 @@ export function makeRunHandlers(ports: HttpPorts): Handlers<typeof contract.runs
     },
 
     async approve({ params, body }, call) {
+      await refuseRestored(ports.system)
       return call.change(async (tx) => {
         const { id } = await reach(tx, params.run, call)
         await ports.jobs.approveRun(tx, id, body.outboxDigest, call.by)
@@ -79,6 +82,7 @@ export function makeRunHandlers(ports: HttpPorts): Handlers<typeof contract.runs
     },
 
     async retry({ params, body }, call) {
+      await refuseRestored(ports.system)
       return call.change(async (tx) => {
         const { id } = await reach(tx, params.run, call)
         return runOf(await readRun(tx, await ports.jobs.retryRun(tx, id, body.include, call.by)))

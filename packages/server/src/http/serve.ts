@@ -63,7 +63,10 @@ function serverFor(app: Hono<AppEnv>, door: NonNullable<Bindings['door']>): Serv
   return server
 }
 
-function listening(server: Server, where: { readonly path: string } | { readonly host: string; readonly port: number }): Promise<void> {
+function listening(
+  server: Server,
+  where: { readonly path: string } | { readonly host: string; readonly port: number },
+): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
     server.listen(where, () => {
@@ -115,7 +118,10 @@ function portProblem(error: unknown, { host, port }: { readonly host: string; re
   if (code !== 'EADDRINUSE' && code !== 'EACCES' && code !== 'EADDRNOTAVAIL') return error
   return new Problem('not-ready', `Nobody can listen on ${host}:${port} (${String(code)})`, {
     path: code === 'EADDRNOTAVAIL' ? 'PATCHBAY_HOST' : 'PORT',
-    cure: code === 'EADDRINUSE' ? 'Stop what listens there, or set PORT to another number' : 'Choose another address or port',
+    cure:
+      code === 'EADDRINUSE'
+        ? 'Stop what listens there, or set PORT to another number'
+        : 'Choose another address or port',
     cause: error,
   })
 }

@@ -36,6 +36,8 @@ export function makeTableHandlers(ports: HttpPorts): Handlers<typeof contract.ta
       return {
         ...found,
         fields: found.fields.map((field) => ({ ...field })),
+        notes: [...found.notes],
+        badLines: found.badLines.slice(0, BAD_LINES_SHOWN).map((line) => ({ ...line })),
         sample: found.sample.map((row) => [...row]),
       }
     },
@@ -46,7 +48,13 @@ export function makeTableHandlers(ports: HttpPorts): Handlers<typeof contract.ta
       const files = await completeUploads(ports, body.uploads)
       const id = newId('table', ports.randomBytes)
       const target = { tableId: id, version: 1, key: body.key }
-      const how = { read: body.read, types: body.types, badLinesMax: body.badLinesMax, previous: null, allowSchemaChange: false }
+      const how = {
+        read: body.read,
+        types: body.types,
+        badLinesMax: body.badLinesMax,
+        previous: null,
+        allowSchemaChange: false,
+      }
       const done = await ports.lake.importVersion(target, files, how, signal)
       const imported = await withFiles(ports, id, 1, () =>
         change(async (tx) => {

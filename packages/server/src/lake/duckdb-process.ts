@@ -33,6 +33,11 @@ export interface Walls {
   readonly duckdbVersion: string
 }
 
+interface Started {
+  readonly db: DuckDb
+  readonly version: string
+}
+
 /** Undefined until a child was started in this process. */
 let sandboxVerdict: { readonly works: boolean; readonly reason: string } | undefined
 
@@ -52,17 +57,15 @@ export async function describeWalls(): Promise<Walls> {
   return { sandbox: works ? 'bubblewrap' : 'none', reason: sandboxVerdict?.reason ?? '', duckdbVersion: version }
 }
 
-async function startChild(options: DuckDbOptions): Promise<{ db: DuckDb; version: string }> {
+async function startChild(options: DuckDbOptions): Promise<Started> {
   options.signal.throwIfAborted()
-  const settings = childSettings(options)
   const bubblewrap = findBubblewrap()
   if (bubblewrap === undefined) {
     sandboxVerdict = { works: false, reason: 'bubblewrap (bwrap) is not installed' }
   }
   if (bubblewrap !== undefined && sandboxVerdict?.works !== false) {
-    const command = sandboxArguments(options, childCommand())
     try {
-      const started = await talkTo(spawnChild(bubblewrap, command), settings, options.signal)
+      const started = await startWithin(bubblewrap, options)
       sandboxVerdict = { works: true, reason: '' }
       return started
     } catch (error) {
@@ -72,8 +75,18 @@ async function startChild(options: DuckDbOptions): Promise<{ db: DuckDb; version
       sandboxVerdict = { works: false, reason: `bubblewrap does not work here: ${error.rawMessage()}` }
     }
   }
+  return startWithin(undefined, options)
+}
+
+/** Under the given bubblewrap, or with DuckDB's own locks alone. Others call `startDuckDb`, which decides. */
+export async function startWithin(bubblewrap: string | undefined, options: DuckDbOptions): Promise<Started> {
+  const settings = childSettings(options)
   const [program = process.execPath, ...rest] = childCommand()
-  return talkTo(spawnChild(program, rest), settings, options.signal)
+  const child =
+    bubblewrap === undefined
+      ? spawnChild(program, rest)
+      : spawnChild(bubblewrap, sandboxArguments(options, [program, ...rest]))
+  return talkTo(child, settings, options.signal)
 }
 
 function childCommand(): string[] {
@@ -100,11 +113,7 @@ function childSettings(options: DuckDbOptions): ChildSettings {
   return { allowedFolders, allowedFiles, spillFolder, memoryLimitMb: options.memoryLimitMb, threads: options.threads }
 }
 
-async function talkTo(
-  child: ChildProcess,
-  settings: ChildSettings,
-  signal: AbortSignal,
-): Promise<{ db: DuckDb; version: string }> {
+async function talkTo(child: ChildProcess, settings: ChildSettings, signal: AbortSignal): Promise<Started> {
   const line = openLine(child, signal)
   try {
     const version = await new Promise<string>((resolve, reject) => {

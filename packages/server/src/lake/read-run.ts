@@ -36,14 +36,14 @@ export async function readRunRows(
   if (!(await isThere(path))) return []
   const from = parquetFiles([path])
   const columns = isAnswer
-    ? `seq AS at, key, change, reason, message, CAST(NULL AS VARCHAR) AS stands_for FROM ${from} WHERE status = ${quoteText(which)}`
-    : `file_row_number + 1 AS at, key, CAST(NULL AS VARCHAR) AS change, reason, CAST(NULL AS VARCHAR) AS message, stands_for
+    ? `seq AS position, key, change, reason, message, CAST(NULL AS VARCHAR) AS stands_for FROM ${from} WHERE status = ${quoteText(which)}`
+    : `file_row_number + 1 AS position, key, CAST(NULL AS VARCHAR) AS change, reason, CAST(NULL AS VARCHAR) AS message, stands_for
        FROM ${from} WHERE place = ${quoteText(which)}`
   const rows = await db.rows(
-    `SELECT * FROM (SELECT ${columns}) WHERE at > ${Math.trunc(after)} ORDER BY at LIMIT ${Math.trunc(limit)}`,
+    `SELECT * FROM (SELECT ${columns}) WHERE position > ${Math.trunc(after)} ORDER BY position LIMIT ${Math.trunc(limit)}`,
   )
   return rows.map((row) => ({
-    at: Number(row['at']),
+    at: Number(row['position']),
     key: String(row['key']),
     change: textOrNull(row['change']),
     reason: String(row['reason']),

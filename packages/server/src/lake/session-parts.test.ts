@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { DEFAULT_FORMAT, type FileFormat } from '../domain/export.ts'
 import type { PlanSource } from '../domain/plan.ts'
 import type { FieldType } from '../domain/table.ts'
-import { csvHeaderCell } from './plan-sql/value-sql.ts'
+import { csvHeaderCell } from './plan-sql/cell-sql.ts'
 import { filesOfPart } from './session-parts.ts'
 import {
   column,
@@ -236,7 +236,7 @@ describe('parts', () => {
     return parts
   }
   const idsIn = (parts: readonly SpoolFile[], at = 0): number[] =>
-    parts.flatMap(({ path }) => (parse(readFileSync(path)) as string[][]).map((cells) => Number(cells[at])))
+    parts.flatMap(({ path }) => parse(readFileSync(path)).map((cells) => Number(cells[at])))
 
   it.each([1, 2, 3, 4, 5])('hold each row of a whole once, in %i', async (of) => {
     const table = await lake.table('many parts', 'id', fields, files)
@@ -279,7 +279,7 @@ describe('parts', () => {
     const diff = await session.diff(after)
     expect(diff).toMatchObject({ read: 100, unchanged: 80, added: 10, changed: 10, removed: 10, ledgerRows: 100 })
     const parts = await manyParts(session, after, diff, 3)
-    const lines = parts.flatMap(({ path }) => parse(readFileSync(path)) as string[][])
+    const lines = parts.flatMap(({ path }) => parse(readFileSync(path)))
     expect(lines.filter(([change]) => change === 'removed').map(([, id, note]) => [Number(id), note])).toEqual(
       expect.arrayContaining(Array.from({ length: 10 }, (_, index) => [index + 1, ''])),
     )

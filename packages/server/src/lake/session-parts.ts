@@ -21,7 +21,7 @@ import {
   type PartRows,
 } from './plan-sql/rows-sql.ts'
 import { columnName, sendableRows, type SelectedSource } from './plan-sql/select-sql.ts'
-import { csvHeaderCell } from './plan-sql/value-sql.ts'
+import { csvHeaderCell } from './plan-sql/cell-sql.ts'
 import { hasChangeColumn } from './session-check.ts'
 import { finishedFile, finishFile, isThere, writeText } from './session-files.ts'
 import { describeModel } from './session-model.ts'

@@ -5,7 +5,13 @@ import { copyRecords, linesAt } from './csv-records.ts'
 import { sniffCsv } from './csv-dialect.ts'
 import type { CsvDialect, CsvSample } from './csv-dialect.ts'
 import type { DuckDbValue } from './duckdb.ts'
-import { BAD_LINES_NAMED, CSV_BUFFER_BYTES, LINE_BYTES_MAX, checkColumnNames, checkSameColumns } from './import-source.ts'
+import {
+  BAD_LINES_NAMED,
+  CSV_BUFFER_BYTES,
+  LINE_BYTES_MAX,
+  checkColumnNames,
+  checkSameColumns,
+} from './import-source.ts'
 import type { BadLine, OpenContext, OpenSource, SourceColumn, SourceFile } from './import-source.ts'
 import { candidatesFor } from './infer-types.ts'
 import { quoteName, quoteText } from './sql-text.ts'

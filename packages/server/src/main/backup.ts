@@ -98,7 +98,9 @@ async function dumpStore({ store, clock }: BackupParts, folder: string): Promise
 async function dumpTable(tx: Tx, table: string, path: string): Promise<void> {
   const file = await open(path, 'wx', 0o600)
   try {
-    await sql`DECLARE dump NO SCROLL CURSOR FOR SELECT to_jsonb(one)::text AS row FROM ${sql.table(table)} AS one`.execute(tx)
+    await sql`DECLARE dump NO SCROLL CURSOR FOR SELECT to_jsonb(one)::text AS row FROM ${sql.table(table)} AS one`.execute(
+      tx,
+    )
     for (;;) {
       const { rows } = await sql<{ row: string }>`FETCH ${sql.lit(ROWS_AT_ONCE)} FROM dump`.execute(tx)
       if (rows.length === 0) break
@@ -114,7 +116,8 @@ async function writeArchive(parts: BackupParts, archive: Pack, folder: string, k
   const createdAt = parts.clock.now().toISOString()
   const manifest = JSON.stringify({ format: BACKUP_FORMAT, version: VERSION, createdAt, tables: STORE_TABLES })
   await addBytes(archive, 'manifest.json', Buffer.from(manifest))
-  for (const table of STORE_TABLES) await addFile(archive, `store/${table}.jsonl`, join(folder, `${table}.jsonl`), parts.signal)
+  for (const table of STORE_TABLES)
+    await addFile(archive, `store/${table}.jsonl`, join(folder, `${table}.jsonl`), parts.signal)
   for (const path of await lakeFiles(parts.lakeFolder, kept))
     await addFile(archive, `lake/${path}`, join(parts.lakeFolder, path), parts.signal)
   // By this a restore knows that it has seen the end of what was meant, and not only of the file.
@@ -129,7 +132,9 @@ async function lakeFiles(root: string, kept: KeepSet): Promise<readonly string[]
   files.push(...kept.ledgers)
   // Spooled parts are made anew by a run that goes on.
   for (const run of kept.runs)
-    files.push(...(await filesBelow(root, `runs/${run}`)).filter((path) => !/\/(?:spool|spill|unfinished)\//.test(path)))
+    files.push(
+      ...(await filesBelow(root, `runs/${run}`)).filter((path) => !/\/(?:spool|spill|unfinished)\//.test(path)),
+    )
   return files
 }
 

@@ -38,7 +38,12 @@ async function found(subject: string, look: () => Promise<Omit<Finding, 'subject
     return { subject, ...(await look()) }
   } catch (error) {
     const code = error instanceof Error ? ('code' in error ? String(error.code) : error.name) : 'unknown reason'
-    return { subject, state: 'wrong', detail: `It cannot be looked at (${code})`, cure: 'See that it is there and may be read' }
+    return {
+      subject,
+      state: 'wrong',
+      detail: `It cannot be looked at (${code})`,
+      cure: 'See that it is there and may be read',
+    }
   }
 }
 
@@ -50,13 +55,21 @@ async function storeFinding(store: Store): Promise<Omit<Finding, 'subject'>> {
       detail: 'It was put back from a backup, or lost its end: nothing is sent until somebody confirms that',
       cure: 'See what was sent since, then: patchbay restore --confirm',
     }
-  return { state: 'good', detail: `${dialect === 'pglite' ? 'PGlite' : 'PostgreSQL'} ${version}, ${promise}`, cure: null }
+  return {
+    state: 'good',
+    detail: `${dialect === 'pglite' ? 'PGlite' : 'PostgreSQL'} ${version}, ${promise}`,
+    cure: null,
+  }
 }
 
 async function wallsFinding(): Promise<Omit<Finding, 'subject'>> {
   const { sandbox, reason, duckdbVersion } = await describeWalls()
   if (sandbox === 'bubblewrap')
-    return { state: 'good', detail: `DuckDB ${duckdbVersion} in a bubblewrap sandbox, behind its own locks`, cure: null }
+    return {
+      state: 'good',
+      detail: `DuckDB ${duckdbVersion} in a bubblewrap sandbox, behind its own locks`,
+      cure: null,
+    }
   return {
     state: 'note',
     detail: `DuckDB ${duckdbVersion} behind its own locks, without a sandbox of the operating system: ${reason}`,
@@ -68,8 +81,13 @@ async function keyFinding({ keyFile }: Settings): Promise<Omit<Finding, 'subject
   const { mode } = await stat(keyFile)
   const isOpen = (mode & 0o077) !== 0
   const shown = (mode & 0o777).toString(8).padStart(4, '0')
-  if (isOpen) return { state: 'wrong', detail: `${keyFile} can be read by others (mode ${shown})`, cure: `chmod 400 ${keyFile}` }
-  return { state: 'good', detail: `${keyFile}, mode ${shown}. Backups do not hold it: keep a copy elsewhere`, cure: null }
+  if (isOpen)
+    return { state: 'wrong', detail: `${keyFile} can be read by others (mode ${shown})`, cure: `chmod 400 ${keyFile}` }
+  return {
+    state: 'good',
+    detail: `${keyFile}, mode ${shown}. Backups do not hold it: keep a copy elsewhere`,
+    cure: null,
+  }
 }
 
 async function diskFinding(folder: string): Promise<Omit<Finding, 'subject'>> {
@@ -96,7 +114,11 @@ async function rootFinding(root: string): Promise<Omit<Finding, 'subject'>> {
     await access(root, constants.W_OK)
     return { state: 'good', detail: `${root} can be written to`, cure: null }
   } catch {
-    return { state: 'wrong', detail: `${root} cannot be written to`, cure: 'Make it, and let this user write there, or take it from PATCHBAY_FILE_ROOTS' }
+    return {
+      state: 'wrong',
+      detail: `${root} cannot be written to`,
+      cure: 'Make it, and let this user write there, or take it from PATCHBAY_FILE_ROOTS',
+    }
   }
 }
 
@@ -111,7 +133,11 @@ function networkFinding(host: string): Omit<Finding, 'subject'> {
   const isLoopback = host === 'localhost' || host === '::1' || host.startsWith('127.')
   return isLoopback
     ? { state: 'good', detail: 'The API is reached from this machine only', cure: null }
-    : { state: 'note', detail: `The API is reached from the network (${host}), without TLS`, cure: 'Put a proxy with TLS before it' }
+    : {
+        state: 'note',
+        detail: `The API is reached from the network (${host}), without TLS`,
+        cure: 'Put a proxy with TLS before it',
+      }
 }
 
 async function readCounts(store: Store): Promise<System['counts']> {

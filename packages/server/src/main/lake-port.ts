@@ -7,10 +7,11 @@ import type { LakePort, ReadOptions, UploadedFile } from '../http/ports.ts'
 import type { DuckDb } from '../lake/duckdb.ts'
 import { startDuckDb } from '../lake/duckdb-process.ts'
 import { importTable } from '../lake/import-table.ts'
-import type { ImportFormat, ImportSource } from '../lake/import-source.ts'
+import type { ImportSource } from '../lake/import-source.ts'
+import { detectFormat, inspectFile } from '../lake/inspect-file.ts'
 import { readRunRows, readSample } from '../lake/read-run.ts'
 import { countMembers, readMembers } from '../lake/read-segment.ts'
-import { profileTableField, readTableRows } from '../lake/read-table.ts'
+import { cellOf, profileTableField, readTableRows } from '../lake/read-table.ts'
 
 export interface LakeFolders {
   /** The lake's root: `tables`, `ledgers`, `runs`. */
@@ -26,19 +27,23 @@ export interface EngineLimits {
 }
 
 export function makeLakePort(folders: LakeFolders, limits: EngineLimits): LakePort {
-  const ask = async <T>(read: readonly string[], signal: AbortSignal, use: (db: DuckDb) => Promise<T>): Promise<T> => {
-    const spill = await mkdtemp(join(folders.spill, 'question-'))
+  const withFolder = async <T>(use: (folder: string) => Promise<T>): Promise<T> => {
+    const folder = await mkdtemp(join(folders.spill, 'question-'))
     try {
+      return await use(folder)
+    } finally {
+      await rm(folder, { recursive: true, force: true })
+    }
+  }
+  const ask = <T>(read: readonly string[], signal: AbortSignal, use: (db: DuckDb) => Promise<T>): Promise<T> =>
+    withFolder(async (spill) => {
       const db = await startDuckDb({ read, write: [spill], ...limits, signal })
       try {
         return await use(db)
       } finally {
         await db.close()
       }
-    } finally {
-      await rm(spill, { recursive: true, force: true })
-    }
-  }
+    })
   const places = (tables: readonly PinnedTable[]): readonly string[] =>
     tables.map(({ id }) => join(folders.lake, 'tables', id))
 
@@ -57,13 +62,31 @@ export function makeLakePort(folders: LakeFolders, limits: EngineLimits): LakePo
       }
       return sizeBytes
     },
+    async inspect(files, read, signal) {
+      const source = await sourceOf(folders.uploads, files, read)
+      return withFolder(async (workFolder) => {
+        const found = await inspectFile({ source, workFolder, memoryLimitMb: limits.memoryLimitMb, signal })
+        const { fields, suggestedKey, notes, badLines, encoding, dialect } = found
+        return {
+          format: source.format,
+          delimiter: dialect?.delimiter ?? null,
+          header: dialect?.hasHeader ?? null,
+          encoding,
+          fields,
+          suggestedKey,
+          notes,
+          badLines,
+          sample: found.sample.map((row) => row.map(cellOf)),
+        }
+      })
+    },
     async importVersion(target, files, how, signal) {
       const found = await importTable({
         root: folders.lake,
         tableId: target.tableId,
         version: target.version,
         key: target.key,
-        source: sourceOf(folders.uploads, files, how.read),
+        source: await sourceOf(folders.uploads, files, how.read),
         types: how.types,
         badLinesMax: how.badLinesMax,
         allowSchemaChange: how.allowSchemaChange,
@@ -77,7 +100,8 @@ export function makeLakePort(folders: LakeFolders, limits: EngineLimits): LakePo
     discardVersion: (tableId, version) =>
       rm(join(folders.lake, 'tables', tableId, String(version)), { recursive: true, force: true }),
     discardUpload: (uploadId) => rm(join(folders.uploads, uploadId), { force: true }),
-    readRows: (table, page, signal) => ask(places([table]), signal, (db) => readTableRows(db, folders.lake, table, page)),
+    readRows: (table, page, signal) =>
+      ask(places([table]), signal, (db) => readTableRows(db, folders.lake, table, page)),
     profileField: (table, field, signal) =>
       ask(places([table]), signal, (db) => profileTableField(db, folders.lake, table, field)),
     countMembers: (selection, signal) =>
@@ -89,28 +113,28 @@ export function makeLakePort(folders: LakeFolders, limits: EngineLimits): LakePo
     },
     readSample: (runId, source) => readSample(join(folders.lake, 'runs', runId), source),
     readMembers: (selection, limit, signal) =>
-      ask(places([selection.table, ...selection.related]), signal, (db) => readMembers(db, folders.lake, selection, limit)),
+      ask(places([selection.table, ...selection.related]), signal, (db) =>
+        readMembers(db, folders.lake, selection, limit),
+      ),
   }
 }
 
-function sourceOf(uploads: string, files: readonly UploadedFile[], read: ReadOptions): ImportSource {
-  const { format, encoding, dateOrder, delimiter, quote, header } = read
+async function sourceOf(
+  uploads: string,
+  uploaded: readonly UploadedFile[],
+  { format, encoding, dateOrder, delimiter, quote, header }: ReadOptions,
+): Promise<ImportSource> {
+  const files = uploaded.map(({ uploadId, name }) => ({ path: join(uploads, uploadId), name }))
   const csv = {
     ...(delimiter === undefined ? {} : { delimiter }),
     ...(quote === undefined ? {} : { quote }),
     ...(header === undefined ? {} : { header }),
   }
   return {
-    format: format ?? formatOf(files[0]?.name ?? ''),
-    files: files.map(({ uploadId, name }) => ({ path: join(uploads, uploadId), name })),
+    format: format ?? (await detectFormat(files)),
+    files,
     ...(encoding === undefined ? {} : { encoding }),
     ...(dateOrder === undefined ? {} : { dateOrder }),
     ...(Object.keys(csv).length === 0 ? {} : { csv }),
   }
-}
-
-/** By the ending of its name: a file of another kind is then refused by what is in it. */
-function formatOf(name: string): ImportFormat {
-  if (/\.parquet$/i.test(name)) return 'parquet'
-  return /\.(?:jsonl|ndjson|json)$/i.test(name) ? 'json-lines' : 'csv'
 }

@@ -29,7 +29,8 @@ export interface Restored {
 }
 
 /** Names come out of a file that somebody gives: only those that a backup writes are taken, and none that leads elsewhere. */
-const ENTRY = /^(?:manifest\.json|end|store\/[a-z_]+\.jsonl|lake\/(?:tables|ledgers|runs)(?:\/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+)$/
+const ENTRY =
+  /^(?:manifest\.json|end|store\/[a-z_]+\.jsonl|lake\/(?:tables|ledgers|runs)(?:\/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+)$/
 const LAKE_PARTS = ['tables', 'ledgers', 'runs'] as const
 const ROWS_AT_ONCE = 500
 
@@ -91,24 +92,27 @@ async function refuseUsed(store: Store, lakeFolder: string): Promise<void> {
 }
 
 async function unpack(vault: Vault, file: string, staging: string): Promise<void> {
-  const source = createReadStream(file)
   const keyFor = (salt: Uint8Array): Uint8Array => vault.deriveKey(BACKUP_PURPOSE, salt)
   const archive = extract()
-  archive.on('entry', ({ name, type }, stream, next) => {
-    if (type !== 'file' || !ENTRY.test(name) || name.includes('..')) {
-      archive.destroy(damaged(`it holds "${name.slice(0, 100)}"`))
-      return
-    }
-    const path = join(staging, name)
-    mkdir(dirname(path), { recursive: true })
-      .then(() => pipeline(stream, createWriteStream(path, { flags: 'wx', mode: 0o600, flush: true })))
-      .then(() => next(), next)
-  })
+  const feeding = pipeline(Readable.from(decryptStream(createReadStream(file), keyFor)), archive)
+  // Told below, by the archive that breaks off with it.
+  feeding.catch(() => undefined)
   try {
-    await pipeline(Readable.from(decryptStream(source, keyFor)), archive)
+    for await (const entry of archive) {
+      const { name, type } = entry.header
+      if (type !== 'file' || !ENTRY.test(name) || name.includes('..')) throw damaged(`it holds "${name.slice(0, 100)}"`)
+      const path = join(staging, name)
+      await mkdir(dirname(path), { recursive: true })
+      await pipeline(entry, createWriteStream(path, { flags: 'wx', mode: 0o600, flush: true }))
+    }
+    await feeding
   } catch (error) {
     if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'EACCES'))
-      throw new Problem('invalid', `${file} cannot be read (${error.code})`, { path: 'file', cure: 'Name the backup', cause: error })
+      throw new Problem('invalid', `${file} cannot be read (${error.code})`, {
+        path: 'file',
+        cure: 'Name the backup',
+        cause: error,
+      })
     throw error
   }
 }
@@ -118,7 +122,8 @@ async function readManifest(staging: string): Promise<{ readonly createdAt: stri
   const [text, end] = await Promise.all([read('manifest.json'), read('end')])
   if (end !== BACKUP_FORMAT) throw damaged('its end is missing')
   const manifest = JSON.parse(text) as { readonly format?: unknown; readonly createdAt?: unknown }
-  if (manifest.format !== BACKUP_FORMAT || typeof manifest.createdAt !== 'string') throw damaged('it is of another format')
+  if (manifest.format !== BACKUP_FORMAT || typeof manifest.createdAt !== 'string')
+    throw damaged('it is of another format')
   return { createdAt: manifest.createdAt }
 }
 

@@ -57,19 +57,19 @@ export async function createExportOfPeople(
   change: Partial<ExportDraft> = {},
   now = new Date('2026-01-01T00:00:00Z'),
 ): Promise<ScheduledExport> {
-  numbered += 1
+  const number = (numbered += 1)
   const by = byTester(now)
   const connection = await createConnection(
     tx,
     {
-      name: `Hook ${numbered}`,
+      name: `Hook ${number}`,
       connectorId: 'webhook',
       settings: { url: 'https://a.example' },
       policy: { fields: 'all', hashed: [] },
     },
     by,
   )
-  return createExport(tx, { ...draftOf(`Export ${numbered}`), ...change, connectionId: connection.id }, by)
+  return createExport(tx, { ...draftOf(`Export ${number}`), ...change, connectionId: connection.id }, by)
 }
 
 export function draftOf(name: string): ExportDraft {

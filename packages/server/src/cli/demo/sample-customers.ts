@@ -80,10 +80,10 @@ function customers(from: number, to: number = from + SAMPLE_ROWS): string {
 }
 
 function changedCustomers(): string {
-  return `SELECT * REPLACE (
+  return `SELECT * EXCLUDE (n) REPLACE (
       CASE WHEN n % 50 = 7 THEN spend_last_year + 25 ELSE spend_last_year END AS spend_last_year,
       CASE WHEN n % 211 = 3 THEN 'false' ELSE consent END AS consent
-    ) EXCLUDE (n)
+    )
     FROM (SELECT *, substr(customer_id, 2)::INTEGER AS n FROM (${customers(0)} UNION ALL ${customers(SAMPLE_ROWS, SAMPLE_ROWS + 600)}))
     WHERE n % 401 <> 5`
 }

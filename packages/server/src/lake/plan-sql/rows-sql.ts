@@ -2,7 +2,7 @@
 import { parquetFiles, quoteName, quoteText, SQL_TYPE } from '../sql-text.ts'
 import { ROWS_LANE, SEQ } from './diff-sql.ts'
 import { columnName, rowsOfFiles, type SelectedSource } from './select-sql.ts'
-import { csvCell, jsonObject, jsonValue, neutralised, valueInJson, type NamedValue } from './value-sql.ts'
+import { csvCell, jsonObject, jsonValue, neutralised, valueInJson, type NamedValue } from './cell-sql.ts'
 
 /** A range of the outbox, both ends included, within the lane of the rows, and the table's files that hold them. */
 export interface OutboxWindow {

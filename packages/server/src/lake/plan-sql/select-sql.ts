@@ -8,7 +8,7 @@ import type { PlanColumn, PlanSource, Plan } from '../../domain/plan.ts'
 import type { FieldType, PinnedTable } from '../../domain/table.ts'
 import { compileRule } from '../rule-sql.ts'
 import { parquetFiles, quoteName, quoteText, SQL_TYPE } from '../sql-text.ts'
-import { columnValue, fieldValue, jsonObject, plainText } from './value-sql.ts'
+import { columnValue, fieldValue, jsonObject, plainText } from './cell-sql.ts'
 
 export type SelectedSource = Omit<PlanSource, 'ledger'>
 
