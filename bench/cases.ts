@@ -282,7 +282,7 @@ export const webhook: Case = async (where, scale) => {
   const receiver = await startReceiver()
   try {
     const patchbay = new BenchedPatchbay(where, {
-      PATCHBAY_SECRET_SIGNINGSECRET: `whsec_${Buffer.alloc(32, 7).toString('base64')}`,
+      PATCHBAY_SECRET_SIGNING_SECRET: `whsec_${Buffer.alloc(32, 7).toString('base64')}`,
     })
     await patchbay.importTable(table, 'people')
     await patchbay.addConnection('Webhook', 'webhook', { url: receiver.url })

@@ -63,7 +63,7 @@ export const IMPORT_TABLE: Readonly<Record<Area, Row>> = {
   connectors: { at: 'packages/connectors/src', imports: ['connector', 'sdk'] },
   domain: { at: 'packages/server/src/domain', importsTypes: ['sdk', 'contract'] },
   engine: { at: 'packages/server/src/engine', imports: ['domain', 'sdk'] },
-  lake: { at: 'packages/server/src/lake', imports: ['domain'] },
+  lake: { at: 'packages/server/src/lake', imports: ['domain', 'sdk'] },
   store: { at: 'packages/server/src/store', imports: ['domain'] },
   vault: { at: 'packages/server/src/vault', imports: ['domain'] },
   'connector-host': {

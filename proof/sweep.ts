@@ -154,7 +154,7 @@ export class Sweep {
     dataFolder: string,
   ): Promise<{ code: number | null; signal: NodeJS.Signals | null; output: string; errors: string }> {
     const secrets = Object.entries(this.#sink.secrets).map(([field, text]) => [
-      `PATCHBAY_SECRET_${field.toUpperCase()}`,
+      `PATCHBAY_SECRET_${field.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`,
       text,
     ])
     const child = spawn(process.execPath, ['--no-warnings', ...args], {

@@ -23,6 +23,7 @@ export const connectorFieldSchema = z
       example: z.string().exactOptional(),
       pattern: z.string().exactOptional(),
       maxLength: z.int().exactOptional(),
+      multiline: z.boolean().exactOptional(),
       default: z.string().exactOptional(),
     }),
     z.strictObject({ ...fieldBase, kind: z.literal('secret'), multiline: z.boolean() }),

@@ -8,8 +8,8 @@ import { pairs, texts, wrong } from './given.ts'
 
 export type Values = Readonly<Record<string, string | number | boolean>>
 
-/** `--set name=value` by the declared kind. What no field is called goes through as it is: the server says so. */
-export function readValues(fields: readonly ConnectorField[], options: Options): Values {
+/** `--set name=value` by the declared kind; `--set name=@path` for a text of several lines, such as a certificate. What no field is called goes through as it is: the server says so. */
+export async function readValues(fields: readonly ConnectorField[], options: Options): Promise<Values> {
   const values: Record<string, string | number | boolean> = {}
   for (const [name, given] of pairs(texts(options, 'set'), '--set')) {
     const field = fields.find((candidate) => candidate.name === name)
@@ -19,7 +19,10 @@ export function readValues(fields: readonly ConnectorField[], options: Options):
         `"${name}" is a secret, and arguments are seen by others`,
         `Use --secret-file ${name}=path, the environment (${variableOf(name)}), or wait to be asked`,
       )
-    values[name] = valueOf(field, given)
+    const isFile = field?.kind === 'text' && field.multiline === true && given.startsWith('@')
+    values[name] = isFile
+      ? await readFile(given.slice(1), 'utf8').catch(unreadable('--set', given))
+      : valueOf(field, given)
   }
   return values
 }

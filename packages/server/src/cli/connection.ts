@@ -95,7 +95,7 @@ async function addConnection(run: Run, [name = '']: readonly string[], options: 
   const { terminal, withSession } = run
   return withSession(async (client) => {
     const connector = await client.connectors.show({ params: { connector: text(options, 'connector') ?? '' } })
-    const settings = await askForMissing(run, connector.settings, readValues(connector.settings, options))
+    const settings = await askForMissing(run, connector.settings, await readValues(connector.settings, options))
     const secrets = await readSecrets(run, connector.settings, settings, options, () => true)
     const draft = { connectorId: connector.id, settings, secrets }
     const verified =
@@ -197,7 +197,7 @@ async function editConnection(run: Run, [name = '']: readonly string[], options:
   return withSession(async (client) => {
     const before = await client.connections.show({ params: { connection: name } })
     const { settings: fields } = await client.connectors.show({ params: { connector: before.connectorId } })
-    const set = readValues(fields, options)
+    const set = await readValues(fields, options)
     const unset = Object.fromEntries(texts(options, 'unset').map((field) => [field, null]))
     const after = Object.fromEntries(
       Object.entries({ ...before.settings, ...set, ...unset }).filter(([, value]) => value !== null),

@@ -118,7 +118,7 @@ function parseOperand(json: unknown, path: string, inner: (child: unknown, at: s
   const aggregate = AGGREGATES.find((word) => word === node['aggregate'])
   if (aggregate === undefined) {
     throw invalid(
-      path,
+      'aggregate' in node ? `${path}.aggregate` : path,
       'This is neither a field nor an aggregate',
       `Use field, or aggregate with one of ${AGGREGATES.join(', ')}.`,
     )

@@ -88,10 +88,15 @@ function deepest(issues: readonly Issue[], before: Place): { readonly path: Plac
   if (first.code === 'invalid_union' && first.errors.length > 0) {
     const branches = first.errors.filter((branch) => !isOtherShape(branch))
     // Either one shape was meant, and what is wrong inside it is worth saying, or none was.
-    const best = branches.toSorted((a, b) => a.length - b.length)[0]
+    const best = branches.toSorted((a, b) => depthOf(b) - depthOf(a) || a.length - b.length)[0]
     return best === undefined ? { path, message: shapeMessage(first.errors) } : deepest(best, path)
   }
   return { path, message: plain(first) }
+}
+
+/** A branch that got inside the value before it found something wrong is nearer to what was meant. */
+function depthOf(branch: readonly Issue[]): number {
+  return Math.max(0, ...branch.map((issue) => issue.path.length))
 }
 
 /** The branch wants other fields, or another kind of value, than what is there. */

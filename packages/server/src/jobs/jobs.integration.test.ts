@@ -25,6 +25,8 @@ import { startWorker, type ExecuteRun, type Worker, type WorkerTiming } from './
 const by = byTester(new Date())
 const key = (first: number) => ({ source: 'People', kind: 'batch', first, last: first + 9 }) as const
 const answered = { accepted: 10, rejected: 0, uncertain: 0, exceptionsPath: null }
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve())))
 const done: RunOutcome = { status: 'successful', reason: null, retryable: false }
 
 for (const kind of STORES) {
@@ -224,7 +226,7 @@ for (const kind of STORES) {
       let reason: unknown
       work(
         async (lease, signal) => {
-          await new Promise((resolve) => signal.addEventListener('abort', resolve))
+          await aborted(signal)
           reason = signal.reason
           await settle(lease, 'canceled')
           return { ...done, status: 'canceled' }
@@ -288,7 +290,9 @@ for (const kind of STORES) {
       isBroken = false
       expect(await begin(id)).toBe(run)
       expect(await settled(run)).toBe('successful')
-      expect(await begin(id)).not.toBe(run)
+      const next = await begin(id)
+      expect(next).not.toBe(run)
+      expect(await settled(next)).toBe('successful')
     })
 
     test('held for approval: exactly this difference, then it goes on', async () => {
@@ -367,7 +371,7 @@ for (const kind of STORES) {
     test('shutting down leaves a run as it is, and the next worker goes on with it at once', async () => {
       const { id } = await target()
       const first = work(async (_, signal) => {
-        await new Promise((resolve) => signal.addEventListener('abort', resolve))
+        await aborted(signal)
         throw signal.reason instanceof ShuttingDown ? signal.reason : new Error('another reason')
       })
       const run = await begin(id)

@@ -108,32 +108,47 @@ class RecordSplitter {
   }
 }
 
-/** The physical lines on which these byte positions stand: the engine counts records, a person's editor counts lines. */
-export async function linesAt(path: string, positions: readonly number[], signal: AbortSignal): Promise<number[]> {
+export interface LineAt {
+  /** From 1, as a person's editor counts them; the engine counts records. */
+  readonly line: number
+  readonly sizeBytes: number
+}
+
+/** The physical lines on which these byte positions stand. */
+export async function linesAt(
+  path: string,
+  positions: readonly number[],
+  signal: AbortSignal,
+): Promise<readonly LineAt[]> {
   const sorted = [...positions.entries()].toSorted(([, a], [, b]) => a - b)
-  const lines: number[] = positions.map(() => 1)
+  const found: LineAt[] = positions.map(() => ({ line: 1, sizeBytes: 0 }))
   let next = 0
-  let offset = 0
   let line = 1
+  let lineStart = 0
+  let offset = 0
   let lastByte = 0
-  const settle = (until: number): void => {
-    for (let item = sorted[next]; item !== undefined && item[1] <= until; item = sorted[next]) {
-      lines[item[0]] = line
+  /** All positions before `end` that are not settled stand on the current line. */
+  const settle = (end: number): void => {
+    for (let item = sorted[next]; item !== undefined && item[1] <= end; item = sorted[next]) {
+      found[item[0]] = { line, sizeBytes: end - lineStart }
       next += 1
     }
   }
   for await (const data of createReadStream(path, { highWaterMark: 1 << 20, signal })) {
     const chunk = data as Buffer
-    for (let at = 0; at < chunk.byteLength; at += 1) {
-      settle(offset + at)
-      const byte = chunk[at]
-      if (byte === CR || (byte === LF && lastByte !== CR)) line += 1
-      // The second half of a pair belongs to the line that it ends.
-      lastByte = byte ?? 0
+    for (const [at, byte] of chunk.entries()) {
+      const isPair = byte === LF && lastByte === CR
+      lastByte = byte
+      if (byte !== LF && byte !== CR) continue
+      if (!isPair) {
+        settle(offset + at)
+        line += 1
+      }
+      lineStart = offset + at + 1
     }
     offset += chunk.byteLength
-    if (next >= sorted.length) break
+    if (next >= sorted.length) return found
   }
   settle(Number.MAX_SAFE_INTEGER)
-  return lines
+  return found
 }

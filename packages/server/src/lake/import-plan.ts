@@ -11,6 +11,7 @@ import { valueSql } from './value-sql.ts'
 
 /** What a type is inferred from at first; a later row that does not fit makes the import look at all of them. */
 export const SAMPLE_ROWS = 20_000
+const SAMPLE = 'sample'
 const CELL_BYTES_MAX = 10_000_000
 /** What the statement's `error()` says, with the column's place behind it. */
 const MISFIT = 'misfit in column '
@@ -52,13 +53,16 @@ export async function planColumns(
   const open = source.columns.filter(
     (column) => givenType(column, given) === undefined && column.declared === undefined,
   )
-  const inferred = await inferTypes(db, source.relation, open, SAMPLE_ROWS, given.dateOrder)
+  // Cells are read as text once, and then looked at in many ways.
+  await db.run(`CREATE OR REPLACE TABLE ${SAMPLE} AS SELECT * FROM ${source.relation} LIMIT ${SAMPLE_ROWS}`)
+  const inferred = await inferTypes(db, SAMPLE, open, true, given.dateOrder)
   const planned: PlannedColumn[] = []
   for (const column of source.columns) {
     const at = open.indexOf(column)
     const found = inferred[at]
     planned.push(found === undefined ? await planGiven(db, source, column, given) : plan(source, column, found, false))
   }
+  await db.run(`DROP TABLE ${SAMPLE}`)
   return planned
 }
 
@@ -70,7 +74,7 @@ export async function planAgain(
   given: GivenTypes,
 ): Promise<readonly PlannedColumn[]> {
   const open = planned.filter(({ isGiven, type }) => !isGiven && type !== 'text').map(({ column }) => column)
-  const inferred = await inferTypes(db, source.relation, open, null, given.dateOrder)
+  const inferred = await inferTypes(db, source.relation, open, false, given.dateOrder)
   return planned.map((before) => {
     const found = inferred[open.indexOf(before.column)]
     return found === undefined ? before : plan(source, before.column, found, false)
@@ -80,7 +84,12 @@ export async function planAgain(
 /** A type that the table has binds, unless it may change: then it is tried first, among the others. */
 function givenType({ name }: SourceColumn, { types, previous, allowSchemaChange }: GivenTypes): FieldType | undefined {
   const before = previous?.find((field) => field.name === name)?.type
-  return types[name] ?? (allowSchemaChange ? undefined : before)
+  return chosenType(types, name) ?? (allowSchemaChange ? undefined : before)
+}
+
+/** A column may be called `constructor`. */
+function chosenType(types: GivenTypes['types'], name: string): FieldType | undefined {
+  return Object.hasOwn(types, name) ? types[name] : undefined
 }
 
 async function planGiven(
@@ -105,7 +114,7 @@ async function planGiven(
   }
   if (type === undefined || type === 'text') return plan(source, column, { reading: AS_TEXT, note: null }, true)
   const readings = lenientReadings(type, given.dateOrder)
-  const reading = await chooseForm(db, source.relation, column, readings, SAMPLE_ROWS)
+  const reading = await chooseForm(db, SAMPLE, column, readings)
   return plan(source, column, { reading, note: null }, true)
 }
 
@@ -144,7 +153,7 @@ function checkGiven(source: OpenSource, { types, previous, allowSchemaChange }: 
   }
   for (const column of source.columns) {
     const before = previous.find(({ name }) => name === column.name)?.type
-    const now = types[column.name] ?? column.declared?.type
+    const now = chosenType(types, column.name) ?? column.declared?.type
     if (before === undefined || now === undefined || before === now) continue
     throw new Problem('invalid', `"${column.name}" is ${now} in the file and ${before} in the table`, {
       path: 'files',

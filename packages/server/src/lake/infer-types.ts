@@ -6,8 +6,9 @@ import type { ImportSource, SourceColumn } from './import-source.ts'
 import { DATE_FORMS, mayBe, valueSql } from './value-sql.ts'
 import type { DateForm, Reading } from './value-sql.ts'
 
-/** Statements over a thousand columns with a dozen candidates each would be megabytes: this many columns at a time. */
-const COLUMNS_AT_A_TIME = 100
+/** The engine's planning grows with the square of the expressions: few columns at a time over a sample, more where each pass costs. */
+const COLUMNS_AT_A_TIME = 16
+const COLUMNS_AT_A_TIME_OF_ALL = 100
 
 export interface Inferred {
   readonly reading: Reading
@@ -44,19 +45,19 @@ interface Tested {
   readonly misfits: number
 }
 
-/** `rows` null looks at all. The result goes with `columns` by position. */
+/** Over a sample, or over all rows. The result goes with `columns` by position. */
 export async function inferTypes(
   db: DuckDb,
   relation: string,
   columns: readonly SourceColumn[],
-  rows: number | null,
+  isSample: boolean,
   dateOrder: ImportSource['dateOrder'],
 ): Promise<readonly Inferred[]> {
-  const from = rows === null ? relation : `(SELECT * FROM ${relation} LIMIT ${rows})`
+  const size = isSample ? COLUMNS_AT_A_TIME : COLUMNS_AT_A_TIME_OF_ALL
   const results: Inferred[] = []
-  for (let first = 0; first < columns.length; first += COLUMNS_AT_A_TIME) {
-    const group = columns.slice(first, first + COLUMNS_AT_A_TIME)
-    const tested = await testCandidates(db, from, group)
+  for (let first = 0; first < columns.length; first += size) {
+    const group = columns.slice(first, first + size)
+    const tested = await testCandidates(db, relation, group)
     for (const [index, { filled, candidates }] of tested.entries()) {
       const name = group[index]?.name ?? ''
       results.push(filled === 0 ? { reading: AS_TEXT, note: null } : choose(candidates, dateOrder, name))
@@ -71,12 +72,10 @@ export async function chooseForm(
   relation: string,
   column: SourceColumn,
   readings: readonly Reading[],
-  rows: number,
 ): Promise<Reading> {
   const [first = AS_TEXT, ...others] = readings
   if (others.length === 0) return first
-  const from = `(SELECT * FROM ${relation} LIMIT ${rows})`
-  const [tested] = await testCandidates(db, from, [{ ...column, candidates: readings }])
+  const [tested] = await testCandidates(db, relation, [{ ...column, candidates: readings }])
   const sorted = (tested?.candidates ?? []).toSorted((a, b) => a.misfits - b.misfits)
   const [best, second] = sorted
   if (best !== undefined && isTorn(best, second) && tested !== undefined && tested.filled > 0) {
@@ -99,7 +98,7 @@ async function testCandidates(
   columns: readonly SourceColumn[],
 ): Promise<readonly { readonly filled: number; readonly candidates: readonly Tested[] }[]> {
   const parts: string[] = []
-  const add = (condition: string): number => parts.push(`count(*) FILTER (WHERE ${condition}) AS n${parts.length}`) - 1
+  const add = (condition: string): number => parts.push(`count_if(${condition}) AS n${parts.length}`) - 1
   const places = columns.map(({ raw, candidates }) => ({
     filled: candidates.length === 0 ? undefined : add(`nullif(trim(${raw}), '') IS NOT NULL`),
     candidates: candidates.map((reading) => {

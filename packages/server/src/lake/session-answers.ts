@@ -2,12 +2,12 @@
 import { join } from 'node:path'
 import { distinctStem } from '../domain/file-names.ts'
 import type { LedgerRef, PlanSource } from '../domain/plan.ts'
-import { settledLedger, SEQ, type SettledRanges } from './plan-sql/diff-sql.ts'
+import { outboxRows, settledLedger, type SettledRanges } from './plan-sql/diff-sql.ts'
 import { fingerprintProbe, ledgerFile } from './session-diff.ts'
 import { writeText } from './session-files.ts'
-import { copyParquet, type Lake } from './session-select.ts'
+import { copyParquet, readPieces, type Lake } from './session-select.ts'
 import type { AnsweredEntry, JournalKey, RowException, SourceDiff } from './session-types.ts'
-import { parquetFiles, quoteText } from './sql-text.ts'
+import { quoteText } from './sql-text.ts'
 
 /** A service may answer with a page of HTML; that much of it helps. */
 const MESSAGE_LENGTH_MAX = 2000
@@ -45,7 +45,12 @@ export async function settleLedger(
   const before = plan.mode === 'replace' ? null : await ledgerFile(lake, source)
   const folder = join(files.root, 'ledgers', plan.exportId)
   const path = join(folder, `${plan.runId}-${distinctStem(source.name)}.parquet`)
-  const rows = settledLedger(files.absolute(diff.outboxPath), before?.path ?? null, ranges, plan.now)
+  const rows = settledLedger(
+    await readPieces(db, files.absolute(diff.outboxPath)),
+    before?.path ?? null,
+    ranges,
+    plan.now,
+  )
   const written = await files.publish(path, async (temporary) => copyParquet(db, rows, temporary))
   const probe = await fingerprintProbe(lake)
   return { kind: 'rows', path: files.lakePath(path), rows: written, fingerprintProbe: probe }
@@ -96,7 +101,7 @@ export async function writeRejects(
   const outbox =
     diff.outboxPath === null
       ? "SELECT 0 AS seq, '' AS key, '' AS change, '' AS identifiers WHERE FALSE"
-      : `SELECT ${SEQ} AS seq, key, change, identifiers FROM ${parquetFiles([files.absolute(diff.outboxPath)])}`
+      : `SELECT seq, key, change, identifiers FROM ${outboxRows(await readPieces(db, files.absolute(diff.outboxPath)))}`
   const rows = `SELECT e.seq, o.key, o.change, o.identifiers, e.status, e.reason, e.message
     FROM (${exceptions}) e JOIN (${outbox}) o ON o.seq = e.seq WHERE e.status <> 'unsent' ORDER BY e.seq`
   await files.publish(files.source(source.name).rejects, async (path) => copyParquet(db, rows, path))

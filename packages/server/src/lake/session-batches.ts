@@ -6,10 +6,10 @@
 import { createHash } from 'node:crypto'
 import type { Change, RowKey } from '@patchbay/connector-sdk'
 import type { DuckDb, DuckDbChunk } from './duckdb.ts'
-import { firstJsonRows, jsonRows, outboxRanges, type OutboxWindow } from './plan-sql/rows-sql.ts'
+import { fileRanges, firstJsonRows, jsonRows, type OutboxWindow } from './plan-sql/rows-sql.ts'
 import { sendableRows, type SelectedSource } from './plan-sql/select-sql.ts'
 import { writeText } from './session-files.ts'
-import { count, selectContext, type Lake } from './session-select.ts'
+import { count, readPieces, selectContext, type Lake } from './session-select.ts'
 import type { BatchLimits, OutboxBatch, SourceDiff } from './session-types.ts'
 
 /** Rows that are sorted at once. A file of the table is read again for each window in it, so not too few. */
@@ -35,7 +35,7 @@ export async function* outboxBatches(
   const windows = (await readWindows(lake.db, outbox)).flatMap((window) =>
     window.last < from ? [] : [{ ...window, first: Math.max(window.first, from) }],
   )
-  const statements = windows.map((window) => jsonRows(source, lake.files.root, outbox, window))
+  const statements = windows.map((window) => jsonRows(source, lake.files.root, window))
   const due = diff.added + diff.changed + diff.removed
   const { runId } = lake.plan
   let next = from
@@ -100,26 +100,36 @@ function batchId(runId: string, source: string, first: number, last: number): st
 }
 
 /** Small stretches of the outbox together, large ones cut, removals apart from rows. */
-async function readWindows(db: DuckDb, outbox: string): Promise<readonly OutboxWindow[]> {
-  const windows: (OutboxWindow & { files: number[] })[] = []
-  for (const range of await db.rows(outboxRanges(outbox))) {
-    const file = count(range['file'])
-    const last = count(range['last'])
-    if (count(range['rows']) !== last - count(range['first']) + 1) throw new Error('The outbox is out of order')
-    for (let first = count(range['first']); first <= last; first += WINDOW_ROWS) {
-      const end = Math.min(last, first + WINDOW_ROWS - 1)
-      const before = windows.at(-1)
-      const isSameKind = before !== undefined && (before.files.length === 0) === file < 0
-      if (before !== undefined && isSameKind && end - before.first < WINDOW_ROWS) {
-        windows[windows.length - 1] = {
-          first: before.first,
-          last: end,
-          files: file < 0 || before.files.includes(file) ? before.files : [...before.files, file],
-        }
-      } else windows.push({ first, last: end, files: file < 0 ? [] : [file] })
+async function readWindows(db: DuckDb, folder: string): Promise<readonly OutboxWindow[]> {
+  const windows: OutboxWindow[] = []
+  for (const piece of await readPieces(db, folder)) {
+    for (const range of await db.rows(fileRanges(piece))) {
+      const last = count(range['last'])
+      if (count(range['rows']) !== last - count(range['first']) + 1) throw new Error('The outbox is out of order')
+      const file = count(range['file'])
+      for (let first = count(range['first']); first <= last; first += WINDOW_ROWS) {
+        addWindow(windows, {
+          piece,
+          first,
+          last: Math.min(last, first + WINDOW_ROWS - 1),
+          files: file < 0 ? [] : [file],
+        })
+      }
     }
   }
   return windows
+}
+
+function addWindow(windows: OutboxWindow[], window: OutboxWindow): void {
+  const before = windows.at(-1)
+  const isJoinable =
+    before?.piece === window.piece &&
+    (before.files.length === 0) === (window.files.length === 0) &&
+    window.last - before.first < WINDOW_ROWS
+  if (isJoinable) {
+    const files = [...new Set([...before.files, ...window.files])]
+    windows[windows.length - 1] = { ...before, last: window.last, files }
+  } else windows.push(window)
 }
 
 /** The results of several statements one after the other, each begun while the one before it is read. */
@@ -164,9 +174,7 @@ export async function writeSample(lake: Lake, source: SelectedSource, diff: Sour
     texts = []
     for (const window of await readWindows(db, outbox)) {
       if (window.first > rows) break
-      const found = await db.rows(
-        jsonRows(source, files.root, outbox, { ...window, last: Math.min(window.last, rows) }),
-      )
+      const found = await db.rows(jsonRows(source, files.root, { ...window, last: Math.min(window.last, rows) }))
       texts.push(...found.map((row) => String(row['json'])))
     }
   }

@@ -1,16 +1,21 @@
 /** `LakeSession.diff`: selects a source, compares it with its ledger, and writes the outbox and what was set aside. */
 import { createHash } from 'node:crypto'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { canonicalJson } from '../domain/canonical-json.ts'
 import type { LedgerRef, PlanSource } from '../domain/plan.ts'
 import {
   comparedRows,
+  countByFile,
   countCompared,
   countVanishing,
+  dueRows,
   ledgerRows,
-  outboxOfAll,
-  outboxOfCompared,
+  sortedPiece,
   summariseOutbox,
+  uncomparedRows,
   wholeLedger,
+  type OutboxPiece,
 } from './plan-sql/diff-sql.ts'
 import { countForeignRemovals } from './plan-sql/rows-sql.ts'
 import {
@@ -27,10 +32,20 @@ import {
 import { Problem } from '../domain/problem.ts'
 import { checkSource } from './session-check.ts'
 import { isThere } from './session-files.ts'
-import { copyParquet, count, prepareSelection, readCount, selectContext, type Lake } from './session-select.ts'
+import {
+  copyParquet,
+  count,
+  prepareSelection,
+  readCount,
+  readPieces,
+  selectContext,
+  type Lake,
+} from './session-select.ts'
 import type { SourceDiff } from './session-types.ts'
 import { parquetFiles } from './sql-text.ts'
-import { rm } from 'node:fs/promises'
+
+/** As many rows as a table's file holds: what is sorted at once. */
+const PIECE_ROWS = 1_000_000
 
 type Changes = Pick<SourceDiff, 'unchanged' | 'uncertainBefore' | 'added' | 'changed' | 'removed' | 'digest'>
 type Before = Pick<SourceDiff, 'ledgerRows' | 'vanishing' | 'fingerprintsStale'>
@@ -40,7 +55,9 @@ export async function diffSource(lake: Lake, source: PlanSource): Promise<Source
   checkSource(source, plan)
   const own = files.source(source.name)
   // What an execution that broke off left may be of a difference that was never written down.
-  for (const path of [own.outbox, own.merged, own.selection, own.ledgerBefore]) await rm(path, { force: true })
+  for (const path of [own.outbox, own.merged, own.selection, own.ledgerBefore]) {
+    await rm(path, { recursive: true, force: true })
+  }
   const unprepared = await selectContext(lake, source)
   if (unprepared.onlyIn !== null && !(await isThere(unprepared.onlyIn.path))) {
     throw new Problem('not-ready', `${source.name}: the list of failed rows of the earlier run is no longer there`, {
@@ -112,33 +129,62 @@ async function wholeContext(lake: Lake, whole: Extract<LedgerRef, { kind: 'whole
   return prepareSelection(lake, whole.source, then, lake.files.temporary('parquet'))
 }
 
+/** Compares, then finds what is due, then sorts it: three narrow passes, of which only the first goes through the columns. */
 async function writeOutbox(
   { db, files, plan }: Lake,
   source: PlanSource,
   context: SelectContext,
   ledgerPath: string | null,
 ): Promise<Changes> {
-  const { outbox } = files.source(source.name)
-  if (ledgerPath === null) {
-    await files.publish(outbox, async (path) => copyParquet(db, outboxOfAll(source, context), path))
-    return { unchanged: 0, uncertainBefore: 0, ...(await summary(db, outbox)) }
-  }
   const compared = files.temporary('parquet')
   const again = plan.retryOf?.include === 'rejected-and-uncertain'
-  await copyParquet(db, comparedRows(source, context, ledgerPath, again), compared)
+  const comparing =
+    ledgerPath === null ? uncomparedRows(source, context) : comparedRows(source, context, ledgerPath, again)
+  await copyParquet(db, comparing, compared)
   const [counts] = await db.rows(countCompared(compared))
-  if (context.onlyIn === null && count(counts?.['ledger_rows']) !== source.ledger?.rows) {
+  if (ledgerPath !== null && context.onlyIn === null && count(counts?.['ledger_rows']) !== source.ledger?.rows) {
     throw new Error(`The ledger of ${source.name} has not the rows that the control store says`)
   }
-  const rows = outboxOfCompared(compared, ledgerPath, plan.mode)
-  await files.publish(outbox, async (path) => copyParquet(db, rows, path))
+  const due = files.temporary('parquet')
+  const removalPieces = Math.max(1, Math.ceil(count(counts?.['open']) / PIECE_ROWS))
+  await copyParquet(db, dueRows(compared, ledgerPath, plan.mode, removalPieces), due)
   await rm(compared)
-  const changes = await summary(db, outbox)
-  if (plan.delivers !== 'rows' && changes.removed > 0) await checkRemovals(db, source, outbox)
+  const { outbox } = files.source(source.name)
+  await files.publishFolder(outbox, async (folder) => sortInto(db, due, folder))
+  await rm(due)
+  const pieces = await readPieces(db, outbox)
+  const changes = await summary(db, pieces)
+  if (plan.delivers !== 'rows' && changes.removed > 0) await checkRemovals(db, source, pieces)
   return { unchanged: count(counts?.['unchanged']), uncertainBefore: count(counts?.['uncertain']), ...changes }
 }
 
-async function checkRemovals(db: Lake['db'], source: SelectedSource, outbox: string): Promise<void> {
+async function sortInto(db: Lake['db'], due: string, folder: string): Promise<readonly string[]> {
+  const files = (await db.rows(countByFile(due))).map((row) => ({ file: count(row['file']), rows: count(row['rows']) }))
+  const paths: string[] = []
+  for (const piece of piecesOf(files)) {
+    const path = join(folder, `${String(paths.length + 1).padStart(5, '0')}.parquet`)
+    await copyParquet(db, sortedPiece(due, piece), path)
+    paths.push(path)
+  }
+  return paths
+}
+
+/** Neighbouring files together as long as they are small. At least one piece, if an empty one. */
+function piecesOf(files: readonly { readonly file: number; readonly rows: number }[]): readonly (readonly number[])[] {
+  const pieces: number[][] = []
+  let room = 0
+  for (const { file, rows } of files) {
+    if (rows > room || pieces.length === 0) {
+      pieces.push([])
+      room = PIECE_ROWS
+    }
+    pieces.at(-1)?.push(file)
+    room -= rows
+  }
+  return pieces.length === 0 ? [[0]] : pieces
+}
+
+async function checkRemovals(db: Lake['db'], source: SelectedSource, outbox: readonly OutboxPiece[]): Promise<void> {
   const names = identifierColumns(source).map(({ to }) => to)
   const foreign = await readCount(db, countForeignRemovals(outbox, names))
   if (foreign === 0) return
@@ -151,7 +197,7 @@ async function checkRemovals(db: Lake['db'], source: SelectedSource, outbox: str
 
 async function summary(
   db: Lake['db'],
-  outbox: string,
+  outbox: readonly OutboxPiece[],
 ): Promise<Pick<Changes, 'added' | 'changed' | 'removed' | 'digest'>> {
   const rows = await db.rows(summariseOutbox(outbox))
   const rowsOf = (change: string): number => count(rows.find((row) => row['change'] === change)?.['rows'] ?? 0)

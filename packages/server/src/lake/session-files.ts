@@ -13,6 +13,7 @@ const HASH_PIECE_BYTES = 1 << 20
 /** Files of one source of a run. */
 export interface SourceFiles {
   readonly folder: string
+  /** A folder of numbered Parquet files. */
   readonly outbox: string
   readonly setAside: string
   /** Rows that others stand for, with those. */
@@ -31,7 +32,7 @@ export function sourceFilesIn(runFolder: string, source: string): SourceFiles {
   const at = (name: string): string => join(folder, name)
   return {
     folder,
-    outbox: at('outbox.parquet'),
+    outbox: at('outbox'),
     setAside: at('set-aside.parquet'),
     merged: at('merged.parquet'),
     selection: at('selection.parquet'),
@@ -106,6 +107,20 @@ export class RunFiles {
       return result
     } catch (error) {
       await rm(temporary, { force: true })
+      throw error
+    }
+  }
+
+  /** The same for a folder of files, of which `write` gives the paths. */
+  async publishFolder(final: string, write: (temporary: string) => Promise<readonly string[]>): Promise<void> {
+    const temporary = this.temporary('folder')
+    await mkdir(temporary)
+    try {
+      for (const path of await write(temporary)) await flush(path)
+      await flushFolder(temporary)
+      await this.rename(temporary, final)
+    } catch (error) {
+      await rm(temporary, { recursive: true, force: true })
       throw error
     }
   }

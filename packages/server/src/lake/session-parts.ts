@@ -14,7 +14,7 @@ import {
   copyParquet,
   csvLines,
   jsonLines,
-  outboxRanges,
+  fileRanges,
   parquetRows,
   partOfOutbox,
   partOfSelection,
@@ -25,7 +25,7 @@ import { csvHeaderCell } from './plan-sql/cell-sql.ts'
 import { hasChangeColumn } from './session-check.ts'
 import { finishedFile, finishFile, isThere, writeText } from './session-files.ts'
 import { describeModel } from './session-model.ts'
-import { copied, count, selectContext, type Lake } from './session-select.ts'
+import { copied, count, readPieces, selectContext, type Lake } from './session-select.ts'
 import type { PartFormat, PartOf, SourceDiff, SpoolFile } from './session-types.ts'
 import { quoteText } from './sql-text.ts'
 
@@ -135,7 +135,8 @@ export class Parts {
     if (diff.outboxPath !== null) {
       const withRemoved = plan.mode === 'mirror' && part.number === 1
       const options = { files: numbers, withRemoved, withChange: hasChangeColumn(plan.mode) }
-      return partOfOutbox(source, files.root, files.absolute(diff.outboxPath), options)
+      const pieces = await readPieces(this.#lake.db, files.absolute(diff.outboxPath))
+      return partOfOutbox(source, files.root, pieces, options)
     }
     const { selection } = files.source(source.name)
     if (await isThere(selection)) return partOfSelection(source, files.root, selection, numbers)
@@ -159,9 +160,11 @@ export class Parts {
     const weights: number[] = source.table.files.map(() => 0)
     if (weights.length < 2) return weights
     if (diff.outboxPath !== null) {
-      for (const range of await db.rows(outboxRanges(files.absolute(diff.outboxPath)))) {
-        const file = count(range['file'])
-        if (file >= 0) weights[file] = count(range['rows'])
+      for (const piece of await readPieces(db, files.absolute(diff.outboxPath))) {
+        for (const range of await db.rows(fileRanges(piece))) {
+          const file = count(range['file'])
+          if (file >= 0) weights[file] = count(range['rows'])
+        }
       }
       return weights
     }

@@ -1,6 +1,9 @@
 /** A source made ready to be selected from: what its statements need beside the plan is worked out and written down once. */
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Plan } from '../domain/plan.ts'
 import type { DuckDb } from './duckdb.ts'
+import type { OutboxPiece } from './plan-sql/diff-sql.ts'
 import {
   mergedRows,
   needsMerge,
@@ -71,6 +74,22 @@ export async function copied(db: DuckDb, statement: string): Promise<number> {
 export async function readCount(db: DuckDb, sql: string): Promise<number> {
   const [row] = await db.rows(sql)
   return count(row?.['rows'])
+}
+
+/** The outbox as it stands in its folder, in order. */
+export async function readPieces(db: DuckDb, folder: string): Promise<readonly OutboxPiece[]> {
+  const paths = (await readdir(folder)).toSorted().map((name) => join(folder, name))
+  const list = paths.map((path) => quoteText(path)).join(', ')
+  const rows = await db.rows(`SELECT file_name, num_rows FROM parquet_file_metadata([${list}])`)
+  const rowsOf = new Map(rows.map((row) => [row['file_name'], count(row['num_rows'])]))
+  const pieces: OutboxPiece[] = []
+  let first = 1
+  for (const path of paths) {
+    const piece = { path, first, rows: count(rowsOf.get(path)) }
+    pieces.push(piece)
+    first += piece.rows
+  }
+  return pieces
 }
 
 export function count(value: unknown): number {

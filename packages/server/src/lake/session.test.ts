@@ -160,16 +160,18 @@ describe('rows that are not sent', () => {
     const folder = join(lake.root, 'runs', newest.plan.runId)
     const page = async (which: 'merged' | 'suppressed', after: number, limit: number) =>
       readRunRows(lake.db, folder, 'people', which, after, limit)
-    expect(await page('merged', 0, 10)).toMatchObject([
+    expect((await page('merged', 0, 10)).toSorted((a, b) => (a.key < b.key ? -1 : 1))).toMatchObject([
       { key: '10', standsFor: '9', reason: 'same-identifiers' },
       { key: '2', standsFor: '9' },
     ])
-    const suppressed = await page('suppressed', 0, 2)
-    expect(suppressed).toMatchObject([
-      { key: '1', reason: 'consent' },
-      { key: '3', reason: 'no-identifier' },
+    const two = await page('suppressed', 0, 2)
+    const third = await page('suppressed', two.at(-1)?.at ?? 0, 2)
+    expect([two.length, third.length]).toEqual([2, 1])
+    expect([...two, ...third].map(({ key, reason }) => `${key} ${reason}`).toSorted()).toEqual([
+      '1 consent',
+      '3 no-identifier',
+      '4 consent',
     ])
-    expect(await page('suppressed', suppressed.at(-1)?.at ?? 0, 2)).toMatchObject([{ key: '4', reason: 'consent' }])
     expect(await readRunRows(lake.db, folder, 'people', 'rejected', 0, 10)).toEqual([])
   })
 

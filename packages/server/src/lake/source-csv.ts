@@ -104,8 +104,12 @@ class CsvSource implements OpenSource {
       const file = this.#context.source.files[index]?.name ?? ''
       for (const [at, row] of mine.entries()) {
         const field = typeof row['field'] === 'string' && row['error'] === 'INVALID ENCODING' ? row['field'] : null
-        const reason = reasonOf(String(row['error']), this.encoding)
-        lines.push({ file, line: numbers[at] ?? 0, field, reason: field === null ? reason : `"${field}" ${reason}` })
+        const { line = 0, sizeBytes = 0 } = numbers[at] ?? {}
+        const reason = reasonOf(
+          sizeBytes > LINE_BYTES_MAX ? 'LINE SIZE OVER MAXIMUM' : String(row['error']),
+          this.encoding,
+        )
+        lines.push({ file, line, field, reason: field === null ? reason : `"${field}" ${reason}` })
       }
     }
     return lines

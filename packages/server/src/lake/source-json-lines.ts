@@ -188,7 +188,7 @@ class JsonLinesSource implements OpenSource {
           row['error'] === 'LINE SIZE OVER MAXIMUM'
             ? `is longer than ${LINE_BYTES_MAX / 1_000_000} MB`
             : `holds bytes that are not ${this.encoding}, or control characters`
-        lines.push({ file: this.#name(index), line: numbers[at] ?? 0, field: null, reason })
+        lines.push({ file: this.#name(index), line: numbers[at]?.line ?? 0, field: null, reason })
       }
     }
     return lines

@@ -9,7 +9,7 @@
 import { createReadStream } from 'node:fs'
 import { mkdtemp, open, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import { sql } from 'kysely'
 import { pack, type Pack } from 'tar-stream'
 import { keepSet, type KeepSet } from '../store/keep-set.ts'
@@ -56,31 +56,41 @@ const ROWS_AT_ONCE = 500
 const RUN_DAYS = 90
 
 export async function backupStream(parts: BackupParts): Promise<ReadableStream<Uint8Array>> {
-  const folder = await mkdtemp(join(parts.store.dataFolder, 'backup-'))
-  try {
-    const kept = await dumpStore(parts, folder)
-    const archive = pack()
-    const written = writeArchive(parts, archive, folder, kept).catch((error: unknown) => {
-      archive.destroy(error instanceof Error ? error : new Error('The backup broke off'))
-    })
-    const keyFor = (salt: Uint8Array): Uint8Array => parts.vault.deriveKey(BACKUP_PURPOSE, salt)
-    const sealed = encryptStream(archive as AsyncIterable<Uint8Array>, keyFor, parts.randomBytes)
-    return Readable.toWeb(Readable.from(untilDone(sealed, written, folder))) as ReadableStream<Uint8Array>
-  } catch (error) {
-    await rm(folder, { recursive: true, force: true })
-    throw error
-  }
+  const bytes = writeBackup(parts)
+  // The first piece comes when the store is read: what goes wrong until then is an answer, and not a stream that breaks off.
+  let next = await bytes.next()
+  return new ReadableStream({
+    async pull(controller) {
+      if (next.done === true) {
+        controller.close()
+        return
+      }
+      controller.enqueue(next.value)
+      next = await bytes.next()
+    },
+    async cancel() {
+      await bytes.return()
+    },
+  })
 }
 
-async function* untilDone(
-  sealed: AsyncIterable<Uint8Array>,
-  written: Promise<void>,
-  folder: string,
-): AsyncGenerator<Uint8Array> {
+/** Where the reader goes away in the middle, the writer is stopped before its files are taken away. */
+async function* writeBackup(parts: BackupParts): AsyncGenerator<Uint8Array, void, undefined> {
+  const folder = await mkdtemp(join(parts.store.dataFolder, 'backup-'))
+  const archive = pack()
+  // It is told by the reading of the archive, or nobody reads it any more.
+  archive.on('error', () => undefined)
+  let written = Promise.resolve()
   try {
-    yield* sealed
+    const kept = await dumpStore(parts, folder)
+    written = writeArchive(parts, archive, folder, kept)
+    written.catch((error: unknown) => archive.destroy(error instanceof Error ? error : new Error('broken off')))
+    const keyFor = (salt: Uint8Array): Uint8Array => parts.vault.deriveKey(BACKUP_PURPOSE, salt)
+    yield* encryptStream(archive as AsyncIterable<Uint8Array>, keyFor, parts.randomBytes)
     await written
   } finally {
+    archive.destroy()
+    await written.catch(() => undefined)
     await rm(folder, { recursive: true, force: true })
   }
 }
@@ -140,12 +150,7 @@ async function lakeFiles(root: string, kept: KeepSet): Promise<readonly string[]
 
 async function addFile(archive: Pack, name: string, path: string, signal: AbortSignal): Promise<void> {
   const { size } = await stat(path)
-  await new Promise<void>((resolve, reject) => {
-    const entry = archive.entry({ name, size }, (error) => (error ? reject(error) : resolve()))
-    const source = createReadStream(path, { signal })
-    source.once('error', reject)
-    source.pipe(entry)
-  })
+  await pipeline(createReadStream(path), archive.entry({ name, size }), { signal })
 }
 
 async function addBytes(archive: Pack, name: string, bytes: Buffer): Promise<void> {

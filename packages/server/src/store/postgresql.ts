@@ -23,8 +23,10 @@ export function openPool(databaseUrl: string, applicationName: string): Pool {
     keepAlive: true,
     types: typeParsers,
   })
-  // A connection that ends while nobody uses it is replaced at the next use; unheard, the event would end the process.
+  // A connection may end by itself, in use or not (the server restarts, or ends the sessions of a worker that it takes for
+  // hung). The statement on it fails, and the next one gets a new connection; unheard, the event would end the process.
   pool.on('error', () => undefined)
+  pool.on('connect', (client) => client.on('error', () => undefined))
   return pool
 }
 

@@ -10,15 +10,32 @@ import { identityOf, sendableRows, type SelectContext, type SelectedSource } fro
 /**
  * The order of an outbox: removals first, since they make room below a service's limit, and then the rows in the order of
  * the table's files. `lane` keeps apart what must not share a batch: a row key can be removed under its old identifiers and
- * added under new ones, and even removed under two old ones.
+ * added under new ones, and even removed under two old ones. Removals have negative file numbers.
  */
 export const ROWS_LANE = 1_000_000
+const ORDER = 'file, lane, key'
 
 /** Columns of a ledger and of the rows of an outbox that become a ledger. */
 const LEDGER_COLUMNS = 'key, identifiers, identity_hash, fingerprint, state, since'
 
-/** Sequence numbers are places in the file, from 1: nothing has to count ten million rows in one thread. */
-export const SEQ = '(file_row_number + 1)'
+/**
+ * One of the files that an outbox consists of. Each is sorted by itself, and one after the other they are in order: so no
+ * sort is ever larger than a file. Sequence numbers are places in the files, and need not be counted out in one thread.
+ */
+export interface OutboxPiece {
+  readonly path: string
+  /** Sequence number of its first row. */
+  readonly first: number
+  readonly rows: number
+}
+
+/** The rows of an outbox with their sequence numbers `seq`. */
+export function outboxRows(pieces: readonly OutboxPiece[]): string {
+  const selects = pieces.map(
+    ({ path, first }) => `SELECT *, file_row_number + ${first} AS seq FROM ${parquetFiles([path])}`,
+  )
+  return `(${selects.join(' UNION ALL ')})`
+}
 
 export function ledgerRows(path: string, condition = 'TRUE'): string {
   return `SELECT ${LEDGER_COLUMNS}, file_row_number AS row FROM ${parquetFiles([path])} l WHERE ${condition}`
@@ -64,42 +81,58 @@ function lookedAt(alias: string, { onlyIn }: SelectContext): string {
 /** Counts of the first step, from the file that it wrote. */
 export function countCompared(comparedPath: string): string {
   return `SELECT count(*) FILTER (matched AND NOT uncertain) AS unchanged, count(*) FILTER (matched AND uncertain) AS uncertain,
-      count(*) FILTER (matched OR NOT is_candidate) AS ledger_rows
+      count(*) FILTER (matched OR NOT is_candidate) AS ledger_rows,
+      count(*) FILTER (NOT is_candidate) AS open
     FROM ${parquetFiles([comparedPath])}`
 }
 
-/** The outbox in its order. Where nothing is removed (`append`, `upsert`), ledger rows that are gone stay as they are. */
-export function outboxOfCompared(comparedPath: string, ledgerPath: string, mode: Mode): string {
+/** Where the destination has nothing yet, or is replaced row by row: nothing to compare with. */
+export function uncomparedRows(source: SelectedSource, context: SelectContext): string {
+  return `SELECT FALSE AS matched, FALSE AS uncertain, TRUE AS is_candidate, file, key, identifiers, identity_hash, fingerprint,
+      CAST(NULL AS BIGINT) AS ledger_row
+    FROM (${sendableRows(source, context)})`
+}
+
+/**
+ * What is due, in no order yet. Where nothing is removed (`append`, `upsert`), ledger rows that are gone stay as they are.
+ * Removals are dealt out over `removalPieces`, numbered upwards to -1.
+ */
+export function dueRows(comparedPath: string, ledgerPath: string | null, mode: Mode, removalPieces: number): string {
   const compared = parquetFiles([comparedPath])
   const candidates = `SELECT file, key, identifiers, identity_hash, fingerprint FROM ${compared} WHERE is_candidate AND NOT matched`
+  const due = (change: string, from: string): string =>
+    `SELECT ${ROWS_LANE} AS lane, c.file, ${change} AS change, c.key, c.identifiers, c.identity_hash, c.fingerprint FROM ${from}`
+  if (ledgerPath === null) return due("'added'", `(${candidates}) c`)
   const open = `SELECT l.key, l.identifiers, l.identity_hash, l.fingerprint FROM (${ledgerRows(ledgerPath)}) l
     WHERE l.row IN (SELECT ledger_row FROM ${compared} WHERE NOT is_candidate)`
-  const joined = `FROM (${candidates}) c %s JOIN (${open}) l ON ${identityOf('c')} = ${identityOf('l')}`
-  const due = `SELECT ${ROWS_LANE} AS lane, c.file, CASE WHEN l.key IS NULL THEN 'added' ELSE 'changed' END AS change,
-      c.key, c.identifiers, c.identity_hash, c.fingerprint ${joined.replace('%s', 'LEFT')}`
-  const removed = `SELECT row_number() OVER (PARTITION BY l.key ORDER BY l.identifiers) AS lane, -1 AS file, 'removed' AS change,
-      l.key, l.identifiers, l.identity_hash, l.fingerprint ${joined.replace('%s', 'RIGHT')} WHERE c.key IS NULL`
-  return inOrder(mode === 'mirror' ? `${due} UNION ALL ${removed}` : due)
+  const joined = (side: string): string =>
+    `(${candidates}) c ${side} JOIN (${open}) l ON ${identityOf('c')} = ${identityOf('l')}`
+  const kept = due("CASE WHEN l.key IS NULL THEN 'added' ELSE 'changed' END", joined('LEFT'))
+  if (mode !== 'mirror') return kept
+  const removed = `SELECT row_number() OVER (PARTITION BY l.key ORDER BY l.identifiers) AS lane,
+      CAST(l.identity_hash % ${removalPieces} AS INTEGER) - ${removalPieces} AS file, 'removed' AS change,
+      l.key, l.identifiers, l.identity_hash, l.fingerprint
+    FROM ${joined('RIGHT')} WHERE c.key IS NULL`
+  return `${kept} UNION ALL ${removed}`
 }
 
-/** The outbox where the destination has nothing yet, or is replaced row by row. */
-export function outboxOfAll(source: SelectedSource, context: SelectContext): string {
-  return inOrder(`SELECT ${ROWS_LANE} AS lane, file, 'added' AS change, key, identifiers, identity_hash, fingerprint
-    FROM (${sendableRows(source, context)})`)
+export function countByFile(duePath: string): string {
+  return `SELECT file, count(*) AS rows FROM ${parquetFiles([duePath])} GROUP BY file ORDER BY file`
 }
 
-function inOrder(rows: string): string {
-  return `SELECT * FROM (${rows}) ORDER BY lane, file, key`
+/** One piece of the outbox: what is due in neighbouring files, in order. */
+export function sortedPiece(duePath: string, files: readonly number[]): string {
+  return `SELECT * FROM ${parquetFiles([duePath])} WHERE file BETWEEN ${files[0] ?? 0} AND ${files.at(-1) ?? 0} ORDER BY ${ORDER}`
 }
 
 /**
  * Counts and a digest of the outbox that does not depend on its order: two runs with the same digest would make the same
  * changes to the same rows.
  */
-export function summariseOutbox(outboxPath: string): string {
+export function summariseOutbox(pieces: readonly OutboxPiece[]): string {
   const row = `hash(change, ${identityOf('o')}, key, fingerprint)`
   return `SELECT change, count(*) AS rows, CAST(sum(CAST(${row} AS HUGEINT)) AS VARCHAR) AS sum, CAST(bit_xor(${row}) AS VARCHAR) AS mix
-    FROM ${parquetFiles([outboxPath])} o GROUP BY change ORDER BY change`
+    FROM ${outboxRows(pieces)} o GROUP BY change ORDER BY change`
 }
 
 /** For the guard of `replace`: rows of the ledger that the new whole lacks, by row key. */
@@ -121,7 +154,7 @@ export interface SettledRanges {
  * comes; an uncertain change is remembered as it was sent.
  */
 export function settledLedger(
-  outboxPath: string,
+  pieces: readonly OutboxPiece[],
   ledgerPath: string | null,
   { ranges, exceptions }: SettledRanges,
   now: string,
@@ -129,7 +162,7 @@ export function settledLedger(
   const inRanges = ranges === null ? '' : `ASOF JOIN (${rangeRows(ranges)}) r ON o.seq >= r.first`
   const withinRange = ranges === null ? 'TRUE' : 'o.seq <= r.last'
   const done = `SELECT o.*, coalesce(e.status, 'accepted') AS outcome
-    FROM (SELECT *, ${SEQ} AS seq FROM ${parquetFiles([outboxPath])}) o ${inRanges} LEFT JOIN (${exceptions}) e ON e.seq = o.seq
+    FROM ${outboxRows(pieces)} o ${inRanges} LEFT JOIN (${exceptions}) e ON e.seq = o.seq
     WHERE ${withinRange} AND coalesce(e.status, 'accepted') IN ('accepted', 'uncertain')`
   const kept = `SELECT key, identifiers, identity_hash, fingerprint, outcome AS state, ${timestamp(now)} AS since, change
     FROM (${done})`

@@ -1,32 +1,33 @@
 /** What goes out, as SQL: the JSON of single rows, and the lines of files. Rows come from the outbox and their table's files. */
 import { parquetFiles, quoteName, quoteText, SQL_TYPE } from '../sql-text.ts'
-import { ROWS_LANE, SEQ } from './diff-sql.ts'
+import { outboxRows, ROWS_LANE, type OutboxPiece } from './diff-sql.ts'
 import { columnName, rowsOfFiles, type SelectedSource } from './select-sql.ts'
 import { csvCell, jsonObject, jsonValue, neutralised, valueInJson, type NamedValue } from './cell-sql.ts'
 
-/** A range of the outbox, both ends included, within the lane of the rows, and the table's files that hold them. */
+/** A range of sequence numbers within one piece of the outbox, both ends included, and the table's files that hold its rows. */
 export interface OutboxWindow {
+  readonly piece: OutboxPiece
   readonly first: number
   readonly last: number
   /** Empty for removals: all that is known of them stands in the outbox. */
   readonly files: readonly number[]
 }
 
-/** Where the outbox changes from one lane or file to the next. */
-export function outboxRanges(outboxPath: string): string {
-  return `SELECT lane, file, min(${SEQ}) AS first, max(${SEQ}) AS last, count(*) AS rows
-    FROM ${parquetFiles([outboxPath])} GROUP BY lane, file ORDER BY first`
+/** Where a piece of the outbox changes from one file to the next. */
+export function fileRanges(piece: OutboxPiece): string {
+  return `SELECT file, min(seq) AS first, max(seq) AS last, count(*) AS rows
+    FROM ${outboxRows([piece])} GROUP BY file ORDER BY first`
 }
 
 /** `lane`, `seq`, `key`, the row's JSON text and its bytes, in the outbox's order. */
-export function jsonRows(source: SelectedSource, root: string, outboxPath: string, window: OutboxWindow): string {
-  const outbox = `SELECT lane, ${SEQ} AS seq, change, key, identifiers FROM ${parquetFiles([outboxPath])}
-    WHERE file_row_number BETWEEN ${window.first - 1} AND ${window.last - 1}`
+export function jsonRows(source: SelectedSource, root: string, { piece, first, last, files }: OutboxWindow): string {
+  const outbox = `SELECT lane, file_row_number + ${piece.first} AS seq, change, key, identifiers FROM ${parquetFiles([piece.path])}
+    WHERE file_row_number BETWEEN ${first - piece.first} AND ${last - piece.first}`
   const rows =
-    window.files.length === 0
+    files.length === 0
       ? `SELECT o.lane, o.seq, o.key, ${rowJson('o.change', 'o.key', "coalesce(o.identifiers, '{}')")} AS json FROM (${outbox}) o`
       : `SELECT o.lane, o.seq, o.key, ${rowJson('o.change', 'o.key', fieldsJson(source))} AS json
-         FROM (${rowsOfFiles(source, root, window.files)}) b JOIN (${outbox}) o ON o.key = b.k`
+         FROM (${rowsOfFiles(source, root, files)}) b JOIN (${outbox}) o ON o.key = b.k`
   return `SELECT lane, seq, key, json, strlen(json) AS bytes FROM (${rows}) ORDER BY seq`
 }
 
@@ -63,10 +64,10 @@ export interface PartRows {
 export function partOfOutbox(
   source: SelectedSource,
   root: string,
-  outboxPath: string,
+  pieces: readonly OutboxPiece[],
   part: { readonly files: readonly number[]; readonly withRemoved: boolean; readonly withChange: boolean },
 ): PartRows {
-  const outbox = parquetFiles([outboxPath])
+  const outbox = outboxRows(pieces)
   const values = source.columns.map((_, at) => `b.${columnName(at)}`)
   const rows = `SELECT o.change, ${values.join(', ')} FROM (${rowsOfFiles(source, root, part.files)}) b
     JOIN (SELECT key, change FROM ${outbox} WHERE lane = ${ROWS_LANE} AND file IN (${[-2, ...part.files].join(', ')})) o ON o.key = b.k`
@@ -94,9 +95,9 @@ export function partOfSelection(
 }
 
 /** Removals whose identifiers are not those that the mapping has now: a file has no column for them. */
-export function countForeignRemovals(outboxPath: string, identifiers: readonly string[]): string {
+export function countForeignRemovals(pieces: readonly OutboxPiece[], identifiers: readonly string[]): string {
   const names = identifiers.map((name) => quoteText(name.toWellFormed())).join(', ')
-  return `SELECT count(*) AS rows FROM ${parquetFiles([outboxPath])}
+  return `SELECT count(*) AS rows FROM ${outboxRows(pieces)}
     WHERE change = 'removed' AND json_keys(identifiers) IS DISTINCT FROM [${names}]`
 }
 

@@ -199,7 +199,7 @@ export function setAsideRows(source: SelectedSource, context: SelectContext): st
     context.mergedPath === null
       ? ''
       : ` UNION ALL SELECT key, 'merged', 'same-identifiers', stands_for FROM ${parquetFiles([context.mergedPath])}`
-  return `SELECT * FROM (${suppressed}${merged}) ORDER BY place, key`
+  return `${suppressed}${merged}`
 }
 
 /** Every row that would be sent: `file`, `key`, what the difference compares, and the target columns. */
