@@ -334,26 +334,6 @@ describe.skipIf(!openssh.available)('SFTP to OpenSSH [needs openssh-server]', ()
     })
   })
 
-  const volume = mountSmallDisk()
-  it.skipIf(volume === undefined)(
-    'says that the disk is full, and clears its half file [needs root and mount]',
-    async () => {
-      if (volume === undefined) return
-      try {
-        server.give(volume)
-        const delivery = await openDelivery({ ...settings, baseFolder: volume })
-        const put = delivery.put(fileOf('a.bin', new Uint8Array(8 * 1024 * 1024)))
-        await expect(put).rejects.toThrow(Unavailable)
-        await expect(put).rejects.toThrow(/disk is full/)
-        expect(readdirSync(volume)).toEqual([])
-        await delivery.abandon()
-      } finally {
-        execFileSync('umount', [volume])
-        rmSync(volume, { recursive: true })
-      }
-    },
-  )
-
   it.each(['commit', 'abandon', 'check'])('leaves no connection open after it has done %s', async (act) => {
     const count = (text: string): number => server.log().split(text).length
     const before = { accepted: count('Accepted publickey for'), ended: count('Disconnected from user') }
@@ -364,17 +344,3 @@ describe.skipIf(!openssh.available)('SFTP to OpenSSH [needs openssh-server]', ()
     await expect.poll(() => count('Disconnected from user') - before.ended).toBe(1)
   })
 })
-
-/** A disk of 2 MB, where this machine lets us have one. */
-function mountSmallDisk(): string | undefined {
-  if (!openssh.available || process.getuid?.() !== 0) return undefined
-  const path = mkdtempSync(join(tmpdir(), 'patchbay-small-disk-'))
-  chmodSync(path, 0o755)
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', path], { stdio: 'ignore' })
-    return path
-  } catch {
-    rmSync(path, { recursive: true })
-    return undefined
-  }
-}

@@ -19,6 +19,8 @@ export type Behaviour =
   | { readonly does: 'accept' }
   /** Refuses those rows for which this gives a message. */
   | { readonly does: 'reject'; readonly why: (change: Change) => string | undefined }
+  /** Says of each row what it likes; one row that is `poison` makes it refuse the whole batch with 422. */
+  | { readonly does: 'judge'; readonly judge: (change: Change) => Verdict }
   /** Takes rows, and says it by a status alone. */
   | { readonly does: 'answer-by-status'; readonly status: number }
   /** Says this whatever comes, and takes nothing. */
@@ -33,6 +35,12 @@ export type Behaviour =
   /** Breaks the connection: before anything is read, in the middle of the body, or when the rows have been taken. */
   | { readonly does: 'reset'; readonly at: 'start' | 'middle' | 'taken' }
   | { readonly does: 'hang' }
+
+export type Verdict =
+  | 'accepted'
+  | 'poison'
+  | 'silence'
+  | { readonly status: 'rejected' | 'retry'; readonly reason?: string; readonly message: string }
 
 export interface FakeReceiverOptions {
   readonly signingSecret: string
@@ -130,6 +138,10 @@ class State {
         )
       case 'reject':
         return end(response, 200, this.#take(request, body, behaviour.why))
+      case 'judge': {
+        const answer = this.#judge(body, behaviour.judge)
+        return answer === undefined ? end(response, 422, body) : end(response, 200, answer)
+      }
       case 'answer-by-status':
         this.#take(request, body, () => undefined)
         return end(response, behaviour.status, '')
@@ -145,6 +157,26 @@ class State {
     }
   }
 
+  /** Takes the rows that are judged good; undefined where the batch is refused whole. */
+  #judge(body: string, judge: (change: Change) => Verdict): string | undefined {
+    const { changes = [] } = JSON.parse(body) as { changes?: Change[] }
+    const judged = changes.map((change) => ({ change, verdict: judge(change) }))
+    if (judged.some(({ verdict }) => verdict === 'poison')) return undefined
+    const answers = judged.flatMap(({ change, verdict }) => {
+      if (verdict === 'silence' || verdict === 'poison') return []
+      if (verdict !== 'accepted') return [{ key: change.key, ...verdict }]
+      this.#apply(change)
+      return [{ key: change.key, status: 'accepted' }]
+    })
+    return JSON.stringify({ answers })
+  }
+
+  #apply(change: Change): void {
+    this.taken.set(change.key, (this.taken.get(change.key) ?? 0) + 1)
+    if (change.change === 'removed') this.rows.delete(change.key)
+    else if (this.#options.forgetful !== true) this.rows.set(change.key, change.fields)
+  }
+
   /** Takes the rows, and gives the answer that says so. */
   #take(request: IncomingMessage, body: string, why: (change: Change) => string | undefined): string {
     const key = String(request.headers['idempotency-key'])
@@ -154,9 +186,7 @@ class State {
     const answers = changes.map((change) => {
       const message = why(change)
       if (message !== undefined) return { key: change.key, status: 'rejected', reason: 'invalid-field', message }
-      this.taken.set(change.key, (this.taken.get(change.key) ?? 0) + 1)
-      if (change.change === 'removed') this.rows.delete(change.key)
-      else if (this.#options.forgetful !== true) this.rows.set(change.key, change.fields)
+      this.#apply(change)
       return { key: change.key, status: 'accepted' }
     })
     const answer = JSON.stringify({ answers })

@@ -213,7 +213,7 @@ test('a segment that contains itself is refused', async () => {
   await client.segments.add({ body: { name: 'A', rule: { memberOf: 'Brazil' } } })
   const { revision } = await client.segments.show({ params: { segment: 'Brazil' } })
   const edit = client.segments.edit({ params: { segment: 'Brazil' }, revision, body: { rule: { memberOf: 'A' } } })
-  expect((await problemOf(edit)).path).toBe('rule.memberOf')
+  expect((await problemOf(edit)).path).toMatch(/^rule\.memberOf/)
   await client.segments.remove({ params: { segment: 'A' } })
 })
 

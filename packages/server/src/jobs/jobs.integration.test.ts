@@ -82,14 +82,16 @@ for (const kind of STORES) {
 
     beforeAll(async () => {
       const server = await kind.start()
-      stop = server.stop
+      stop = () => server.stop()
       store = await server.open()
       queue = await openQueue(store, (error) => errors.push(error))
       await change((tx) => createPeople(tx))
     })
     afterEach(async () => {
       await Promise.all(workers.splice(0).map((worker) => worker.stop()))
-      expect(errors.splice(0)).toEqual([])
+      const [unexpected] = errors.splice(0)
+      if (unexpected !== undefined)
+        throw unexpected instanceof Error ? unexpected : new Error('trouble that no test expected')
     })
     afterAll(async () => {
       await queue.close()

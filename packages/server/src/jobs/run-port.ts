@@ -34,6 +34,13 @@ export function makeRunPort(options: RunPortOptions): RunPort {
   const must = async (write: Promise<boolean>): Promise<void> => {
     if (!(await write)) throw new LeaseLost('Another worker has taken over this run')
   }
+  /** Whose run it is does not change under a lease; what they may do is asked each time. */
+  const owners = new WeakMap<Lease, Awaited<ReturnType<typeof readOwner>>>()
+  const ownerOf = async (lease: Lease): Promise<Awaited<ReturnType<typeof readOwner>>> => {
+    const owner = owners.get(lease) ?? (await readOwner(db, lease))
+    owners.set(lease, owner)
+    return owner
+  }
   return {
     load: (lease) => loadRun(db, lease),
     makePlan: (lease) => db.transaction().execute((tx) => planRun(tx, options, lease)),
@@ -41,7 +48,7 @@ export function makeRunPort(options: RunPortOptions): RunPort {
     saveDiff: (lease, diff) => must(hold.saveDiff(db, lease, diff)),
     setStage: (lease, stage) => must(hold.setStage(db, lease, stage)),
     intend: async (lease, entry) => {
-      const refusal = await authority(db, await readOwner(db, lease))
+      const refusal = await authority(db, await ownerOf(lease))
       if (refusal !== null) return { go: false, because: 'not-allowed', reason: refusal }
       const outcome = await intend(db, lease, entry)
       if (outcome === undefined) throw new LeaseLost('Another worker has taken over this run')

@@ -50,17 +50,18 @@ export async function planColumns(
   given: GivenTypes,
 ): Promise<readonly PlannedColumn[]> {
   checkGiven(source, given)
-  const open = source.columns.filter(
-    (column) => givenType(column, given) === undefined && column.declared === undefined,
-  )
+  const open = source.columns
+    .filter((column) => givenType(column, given) === undefined && column.declared === undefined)
+    .map((column) => withPrevious(column, given))
   // Cells are read as text once, and then looked at in many ways.
   await db.run(`CREATE OR REPLACE TABLE ${SAMPLE} AS SELECT * FROM ${source.relation} LIMIT ${SAMPLE_ROWS}`)
   const inferred = await inferTypes(db, SAMPLE, open, true, given.dateOrder)
   const planned: PlannedColumn[] = []
   for (const column of source.columns) {
-    const at = open.indexOf(column)
-    const found = inferred[at]
-    planned.push(found === undefined ? await planGiven(db, source, column, given) : plan(source, column, found, false))
+    const at = open.findIndex(({ name }) => name === column.name)
+    const [found, before] = [inferred[at], open[at]]
+    const isOpen = found !== undefined && before !== undefined
+    planned.push(isOpen ? plan(source, before, found, false) : await planGiven(db, source, column, given))
   }
   await db.run(`DROP TABLE ${SAMPLE}`)
   return planned
@@ -81,10 +82,25 @@ export async function planAgain(
   })
 }
 
-/** A type that the table has binds, unless it may change: then it is tried first, among the others. */
-function givenType({ name }: SourceColumn, { types, previous, allowSchemaChange }: GivenTypes): FieldType | undefined {
+/** A type that the table has binds; where it may change, only text does, which everything fits. */
+function givenType({ name, declared }: SourceColumn, given: GivenTypes): FieldType | undefined {
+  const { types, previous, allowSchemaChange } = given
   const before = previous?.find((field) => field.name === name)?.type
-  return chosenType(types, name) ?? (allowSchemaChange ? undefined : before)
+  const binds = !allowSchemaChange || (before === 'text' && declared === undefined)
+  return chosenType(types, name) ?? (binds ? before : undefined)
+}
+
+/** What the table has is tried before everything else. */
+function withPrevious(column: SourceColumn, { previous, dateOrder }: GivenTypes): SourceColumn {
+  const before = previous?.find((field) => field.name === column.name)?.type
+  if (before === undefined) return column
+  const readings = lenientReadings(before, dateOrder)
+  const [first] = readings
+  return {
+    ...column,
+    candidates: [...readings, ...column.candidates],
+    ...(first === undefined ? {} : { whenEmpty: first }),
+  }
 }
 
 /** A column may be called `constructor`. */

@@ -64,6 +64,8 @@ export interface SourceColumn {
   readonly raw: string
   /** Types to try, best first; none means text. */
   readonly candidates: readonly Reading[]
+  /** What it is where the rows looked at are all empty; text where absent. Later rows may prove it wrong. */
+  readonly whenEmpty?: Reading
   /** Where the file itself says the type: the value, NULL kept, and what makes it one. */
   readonly declared?: { readonly type: FieldType; readonly value: string; readonly isValue: string }
   /** What a person should know about how it is read. */

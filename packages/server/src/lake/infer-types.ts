@@ -59,8 +59,8 @@ export async function inferTypes(
     const group = columns.slice(first, first + size)
     const tested = await testCandidates(db, relation, group)
     for (const [index, { filled, candidates }] of tested.entries()) {
-      const name = group[index]?.name ?? ''
-      results.push(filled === 0 ? { reading: AS_TEXT, note: null } : choose(candidates, dateOrder, name))
+      const { name = '', whenEmpty = AS_TEXT } = group[index] ?? {}
+      results.push(filled === 0 ? { reading: whenEmpty, note: null } : choose(candidates, dateOrder, name))
     }
   }
   return results

@@ -115,10 +115,15 @@ function columnOf(name: string, index: number, kinds: readonly string[]): Source
   }
   // What JSON writes as a text stays one, unless all are dates: "007" was put in quotes on purpose.
   if (only('VARCHAR')) return { name, raw, candidates: candidatesFor([], TIMES) }
-  if (only('BIGINT', 'UBIGINT'))
-    return { name, raw, candidates: [reading('integer', 'strict'), reading('decimal', 'strict')] }
-  if (only('BIGINT', 'UBIGINT', 'DOUBLE')) return { name, raw, candidates: [reading('decimal', 'lenient')] }
-  if (only('BOOLEAN')) return { name, raw, candidates: [reading('boolean', 'strict')] }
+  const known = (...candidates: readonly [Reading, ...Reading[]]): SourceColumn => ({
+    name,
+    raw,
+    candidates,
+    whenEmpty: candidates[0],
+  })
+  if (only('BIGINT', 'UBIGINT')) return known(reading('integer', 'strict'), reading('decimal', 'strict'))
+  if (only('BIGINT', 'UBIGINT', 'DOUBLE')) return known(reading('decimal', 'lenient'))
+  if (only('BOOLEAN')) return known(reading('boolean', 'strict'))
   return { name, raw, candidates: [] }
 }
 

@@ -84,7 +84,9 @@ export function valueSql(raw: string, { type, form, measure }: Reading): ValueSq
     }
     case 'timestamp': {
       // Zones are respected; where there is none the session's holds, which is UTC.
-      const value = `TRY_CAST(${isoOrder(text, form)} AS TIMESTAMPTZ) AT TIME ZONE 'UTC'`
+      const iso = isoOrder(text, form)
+      const moment = `coalesce(TRY_CAST(${iso} AS TIMESTAMPTZ), TRY_CAST(${withSeconds(iso)} AS TIMESTAMPTZ))`
+      const value = `${moment} AT TIME ZONE 'UTC'`
       const time = isStrict ? `[T ]${TIME}` : `([T ]${TIME})?`
       return { text, isValue: `${matches(text, DATE[form] + time)} AND ${value} >= TIMESTAMP '0001-01-01'`, value }
     }
@@ -93,6 +95,11 @@ export function valueSql(raw: string, { type, form, measure }: Reading): ValueSq
 
 function matches(text: string, pattern: string): string {
   return `regexp_full_match(${text}, ${quoteText(pattern)})`
+}
+
+/** The engine wants seconds where a zone follows. */
+function withSeconds(text: string): string {
+  return `regexp_replace(${text}, '([T ]\\d{1,2}:\\d{2})(Z|[-+])', '\\1:00\\2')`
 }
 
 function isoOrder(text: string, form: DateForm): string {

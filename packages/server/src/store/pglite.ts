@@ -27,7 +27,9 @@ const PARAMETERS = [
 ]
 
 export async function openPglite(folder: string): Promise<PGlite> {
-  setFlagsFromString('--liftoff-only')
+  // While the program runs, V8 does not draw the conclusions that it draws at its start, so each is named.
+  for (const flag of ['--liftoff', '--liftoff-only', '--no-wasm-tier-up', '--no-wasm-dynamic-tiering'])
+    setFlagsFromString(flag)
   if (!existsSync(folder)) await initialise(folder)
   let database: PGlite
   try {

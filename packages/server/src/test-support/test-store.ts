@@ -4,10 +4,10 @@
  */
 import { createHash, randomBytes } from 'node:crypto'
 import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { By } from '../store/by.ts'
+import { openQueue } from '../jobs/queue.ts'
 import { openStore, type Store } from '../store/open-store.ts'
 
 export interface TestStore extends Store {
@@ -41,6 +41,8 @@ export async function copyTemplate(): Promise<string> {
 async function makeTemplate(template: string): Promise<void> {
   const folder = temporaryFolder()
   const store = await openStore({ dataFolder: folder })
+  const queue = await openQueue(store, () => undefined)
+  await queue.close()
   await store.close()
   try {
     renameSync(folder, template)
@@ -54,10 +56,8 @@ function digestOfMigrations(): string {
   const hash = createHash('sha256')
   const folder = new URL('../store/migrations/', import.meta.url)
   for (const name of readdirSync(folder).toSorted()) hash.update(readFileSync(new URL(name, folder)))
-  const packageFile = createRequire(import.meta.url)
-    .resolve('@electric-sql/pglite')
-    .replace(/dist\/.*$/, 'package.json')
-  hash.update((JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string }).version)
+  // PGlite and pg-boss bring files and tables of their own.
+  hash.update(readFileSync(new URL('../../package.json', import.meta.url)))
   return hash.digest('hex').slice(0, 16)
 }
 

@@ -135,10 +135,15 @@ async function commit(run: Delivering, delivery: FileDelivery, parts: readonly S
     if (!permission.go) return await abandon(delivery, endingOfRefusal(permission))
   }
   run.ports.failpoint('intent')
-  await attempt(
-    () => delivery.commit({ files, model: readAs(model, () => run.ports.failpoint('renamed')), superseded }),
-    run,
-  )
+  const published = [...files, describeFile(model)]
+  try {
+    await attempt(
+      () => delivery.commit({ files, model: readAs(model, () => run.ports.failpoint('renamed')), superseded }),
+      run,
+    )
+  } catch (error) {
+    return await afterBrokenCommit(run, delivery, error, published)
+  }
   run.ports.failpoint('answer-read')
   for (const { source, due: rows } of due) {
     const answer = { ...commitKey(source), accepted: rows, rejected: 0, uncertain: 0, exceptionsPath: null }
@@ -149,8 +154,30 @@ async function commit(run: Delivering, delivery: FileDelivery, parts: readonly S
   return {
     answered,
     ending: null,
-    standing: { added: [...files, describeFile(model)], removed: superseded.map((file) => file.name) },
+    standing: { added: published, removed: superseded.map((file) => file.name) },
   }
+}
+
+/**
+ * Some files may stand under their final names. They are kept as this export's own, so that a later run may take their
+ * place and does not find them foreign.
+ */
+async function afterBrokenCommit(
+  run: Delivering,
+  delivery: FileDelivery,
+  error: unknown,
+  published: readonly DeliveredFile[],
+): Promise<Delivered> {
+  if (error instanceof LeaseLost || error instanceof ShuttingDown) throw error
+  const ending = endingOfError(error, run.plan.connectorId)
+  if (ending.type === 'failed' && ending.retryable && !run.isLastExecution) {
+    return { answered: [], ending, standing: NOTHING_STANDING }
+  }
+  const told = await abandon(delivery, {
+    ...ending,
+    reason: `${ending.reason}. Some files of this run may stand at the destination`,
+  })
+  return { ...told, standing: { added: published, removed: [] } }
 }
 
 function sourceOf(run: Delivering, file: DeliveredFile): string {
