@@ -8,7 +8,7 @@ import { startPostgresql, type PostgresqlServer } from '../packages/connectors/t
 import { startDuckDb } from '../packages/server/src/lake/duckdb-process.ts'
 import { bareLoop } from './bare-loop.ts'
 import { runProgram, secondsOf, secondsOfStatement } from './limits.ts'
-import { BenchedPatchbay, wholeTable } from './patchbay.ts'
+import { BenchedPatchbay, wholeTable, type RunFigures } from './patchbay.ts'
 import { writeSampleTable } from './sample-table.ts'
 
 /** One line of the result. `ratio` is the limit's time over ours: 1 is as fast as the limit, 2 twice as fast. */
@@ -61,6 +61,27 @@ function round(value: number): number {
 
 export type Case = (folder: string, scale: number) => Promise<readonly Figure[]>
 
+/** Both sides take turns, and the best of each counts: a neighbour on the machine that slows one turn slows no figure. */
+const TURNS = [1, 2] as const
+
+async function inTurns(
+  limit: (turn: number) => Promise<number>,
+  ours: (turn: number) => Promise<RunFigures>,
+): Promise<{ readonly limitSeconds: number; readonly ours: RunFigures }> {
+  const limits: number[] = []
+  const figures: RunFigures[] = []
+  for (const turn of TURNS) {
+    limits.push(await limit(turn))
+    figures.push(await ours(turn))
+  }
+  const [best] = figures.toSorted((a, b) => a.seconds - b.seconds)
+  if (best === undefined) throw new Error('Nobody had a turn')
+  return {
+    limitSeconds: Math.min(...limits),
+    ours: { ...best, memoryMb: Math.max(...figures.map((one) => one.memoryMb)) },
+  }
+}
+
 /** Cells that a spreadsheet would run are neutralised by ours; the limit's statement does the same, so it is the same work. */
 function csvStatement(table: string, path: string): string {
   const guarded = ['first_name', 'last_name', 'email', 'city', 'country', 'phone', 'street', 'zip', 'note']
@@ -81,9 +102,14 @@ async function folderFigures(folder: string, rows: number): Promise<{ figure: Fi
   await patchbay.addConnection('Folder', 'local-folder', { path: join(folder, 'out') })
   await patchbay.addExport(wholeTable('To folder', 'people', 'Folder', { folder: 'people' }, 'replace'))
   const limitPath = join(folder, 'limit.csv')
-  const copySeconds = await secondsOfStatement(csvStatement(table, limitPath), { read: [], write: [folder] })
-  await rm(limitPath)
-  const ours = await patchbay.run('To folder')
+  const { limitSeconds: copySeconds, ours } = await inTurns(
+    async () => {
+      const seconds = await secondsOfStatement(csvStatement(table, limitPath), { read: [], write: [folder] })
+      await rm(limitPath)
+      return seconds
+    },
+    () => patchbay.run('To folder'),
+  )
   const figure = figureOf({
     case: `${rows / 1e6} M rows to CSV in a folder`,
     rows,
@@ -140,36 +166,39 @@ export const sftp: Case = async (where, scale) => {
     )
     await patchbay.addExport(wholeTable('To SFTP', 'people', 'SFTP', { folder: 'people' }, 'replace'))
     const csv = join(where, 'limit.csv')
-    const copySeconds = await secondsOfStatement(csvStatement(table, csv), { read: [], write: [where] })
-    const putSeconds = await secondsOf(() =>
-      runProgram(
-        'sftp',
-        [
-          '-q',
-          '-b',
-          '-',
-          '-i',
-          key,
-          '-P',
-          String(server.port),
-          '-o',
-          'StrictHostKeyChecking=no',
-          '-o',
-          'UserKnownHostsFile=/dev/null',
-          `${server.user}@${server.host}`,
-        ],
-        `put ${csv} limit.csv\nrm limit.csv\n`,
-      ),
-    )
-    await rm(csv)
-    const ours = await patchbay.run('To SFTP')
+    const limit = async (): Promise<number> => {
+      const copySeconds = await secondsOfStatement(csvStatement(table, csv), { read: [], write: [where] })
+      const putSeconds = await secondsOf(() =>
+        runProgram(
+          'sftp',
+          [
+            '-q',
+            '-b',
+            '-',
+            '-i',
+            key,
+            '-P',
+            String(server.port),
+            '-o',
+            'StrictHostKeyChecking=no',
+            '-o',
+            'UserKnownHostsFile=/dev/null',
+            `${server.user}@${server.host}`,
+          ],
+          `put ${csv} limit.csv\nrm limit.csv\n`,
+        ),
+      )
+      await rm(csv)
+      return copySeconds + putSeconds
+    }
+    const { limitSeconds, ours } = await inTurns(limit, () => patchbay.run('To SFTP'))
     return [
       figureOf({
         case: `${rows / 1e6} M rows to SFTP`,
         rows,
         ...ours,
-        limit: `that COPY (${round(copySeconds)} s), then sftp put of the file (${round(putSeconds)} s)`,
-        limitSeconds: copySeconds + putSeconds,
+        limit: 'that COPY, then sftp put of the file',
+        limitSeconds,
         ratioAtLeast: 1 / 1.15,
       }),
     ]
@@ -197,16 +226,24 @@ export const postgresql: Case = async (where, scale) => {
       user: server.user,
       tls: 'none',
     })
-    await patchbay.addExport(wholeTable('Append', 'people', 'Database', { table: 'appended' }, 'append'))
+    for (const turn of TURNS) {
+      await patchbay.addExport(
+        wholeTable(`Append ${turn}`, 'people', 'Database', { table: `appended_${turn}` }, 'append'),
+      )
+    }
     await patchbay.addExport(wholeTable('Upsert', 'people', 'Database', { table: 'upserted' }, 'upsert'))
     const csv = join(where, 'rows.csv')
     await secondsOfStatement(`COPY (FROM read_parquet('${table}')) TO '${csv}' (FORMAT csv, HEADER false)`, {
       read: [],
       write: [where],
     })
-    await psql(server, `CREATE TABLE by_hand (${POSTGRESQL_COLUMNS})`)
-    const copySeconds = await secondsOf(() => psql(server, `\\copy by_hand FROM '${csv}' (FORMAT csv)`))
-    const appended = await patchbay.run('Append')
+    const { limitSeconds: copySeconds, ours: appended } = await inTurns(
+      async (turn) => {
+        await psql(server, `CREATE TABLE by_hand_${turn} (${POSTGRESQL_COLUMNS})`)
+        return await secondsOf(() => psql(server, `\\copy by_hand_${turn} FROM '${csv}' (FORMAT csv)`))
+      },
+      (turn) => patchbay.run(`Append ${turn}`),
+    )
     const first = await patchbay.run('Upsert')
     await patchbay.importTable(changed, 'people')
     const mergeSeconds = await mergeByHand(server, where, table, changed)
@@ -286,9 +323,13 @@ export const webhook: Case = async (where, scale) => {
     })
     await patchbay.importTable(table, 'people')
     await patchbay.addConnection('Webhook', 'webhook', { url: receiver.url })
-    await patchbay.addExport(wholeTable('To webhook', 'people', 'Webhook', { repeat: 'harmless' }, 'upsert'))
-    const limitSeconds = await bareLoop(table, receiver.url, where)
-    const ours = await patchbay.run('To webhook')
+    for (const turn of TURNS) {
+      await patchbay.addExport(wholeTable(`To webhook ${turn}`, 'people', 'Webhook', { repeat: 'harmless' }, 'upsert'))
+    }
+    const { limitSeconds, ours } = await inTurns(
+      () => bareLoop(table, receiver.url, where),
+      (turn) => patchbay.run(`To webhook ${turn}`),
+    )
     return [
       figureOf({
         case: `${rows / 1e6} M rows to a webhook, 1,000 a batch, answers read row by row`,
@@ -332,13 +373,16 @@ export const difference: Case = async (where, scale) => {
   await patchbay.run('Difference')
   await patchbay.importTable(after, 'people')
   const rewritten = join(where, 'rewritten.parquet')
-  const limitSeconds = await secondsOfStatement(
-    `COPY (FROM read_parquet('${after}')) TO '${rewritten}' (FORMAT parquet, COMPRESSION zstd)`,
-    { read: [], write: [where] },
-    1024,
+  const { limitSeconds, ours } = await inTurns(
+    () =>
+      secondsOfStatement(
+        `COPY (FROM read_parquet('${after}')) TO '${rewritten}' (FORMAT parquet, COMPRESSION zstd)`,
+        { read: [], write: [where] },
+        1024,
+      ),
+    () => patchbay.preview('Difference'),
   )
   await stat(rewritten)
-  const ours = await patchbay.preview('Difference')
   return [
     figureOf({
       case: `plan to guard of ${rows / 1e6} M rows against a ledger, ${ours.counts['changed'] ?? 0} changed, 1 GB`,

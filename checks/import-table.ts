@@ -54,7 +54,7 @@ const SERVER: readonly Area[] = [
   'main-parts',
 ]
 
-/** An area always reaches itself; what a row does not name is out of reach. Every connector is an area of its own. */
+/** An area always reaches itself, and an area of one file has its test beside it; what a row does not name is out of reach. Every connector is an area of its own. */
 export const IMPORT_TABLE: Readonly<Record<Area, Row>> = {
   sdk: { at: 'packages/sdk/src' },
   'sdk/testing': { at: 'packages/sdk/src/testing', imports: ['sdk'] },
@@ -120,7 +120,8 @@ function isTestFile(file: string): boolean {
 export function areaOf(file: string): Area | undefined {
   let best: Area | undefined
   for (const [area, { at }] of Object.entries(IMPORT_TABLE) as [Area, Row][]) {
-    const isHit = area === 'connector' ? connectorOf(file) !== undefined : file === at || file.startsWith(`${at}/`)
+    const isInside = file === at || file === at.replace(/\.ts$/, '.test.ts') || file.startsWith(`${at}/`)
+    const isHit = area === 'connector' ? connectorOf(file) !== undefined : isInside
     if (isHit && (best === undefined || at.length > IMPORT_TABLE[best].at.length)) best = area
   }
   return best

@@ -2,7 +2,7 @@
 import type { Change } from '@patchbay/connector-sdk'
 import type { Verdict } from '../../packages/connectors/src/webhook/fake-receiver.ts'
 
-/** One row as a line of JSON; a bigint is written digit by digit. */
+/** One row; a bigint is written digit by digit. */
 export type Row = Readonly<Record<string, string | number | bigint | boolean | null>>
 
 export interface PoisonKind {
@@ -51,7 +51,7 @@ export const POISON_KINDS: readonly PoisonKind[] = [
     judge: (fields) => text(fields, 'email').length > 254,
     reason: 'invalid-field',
   },
-  { name: 'NUL', spoil: () => ({ name: 'A\0B' }), judge: inName(/\0/), reason: 'invalid-field' },
+  { name: 'a delete', spoil: () => ({ name: 'A\u007fB' }), judge: inName(/\u007f/), reason: 'invalid-field' },
   { name: 'a bell', spoil: () => ({ name: 'A\u0007B' }), judge: inName(/\u0007/), reason: 'invalid-field' },
   { name: 'a turned text', spoil: () => ({ name: 'A\u202eB' }), judge: inName(/\u202e/), reason: 'invalid-field' },
   { name: 'no character', spoil: () => ({ name: 'A\uffffB' }), judge: inName(/\uffff/), reason: 'invalid-field' },
@@ -159,9 +159,10 @@ export function judgeRow({ fields }: Change): Verdict {
   return { status: 'rejected', reason: kind.reason, message: kind.name }
 }
 
-export function lineOf(row: Row): string {
-  const entries = Object.entries(row).map(
-    ([name, value]) => `${JSON.stringify(name)}:${typeof value === 'bigint' ? String(value) : JSON.stringify(value)}`,
+/** A record of CSV; null is the empty field, and a text always stands in quotes. */
+export function recordOf(row: Row): string {
+  const cells = Object.values(row).map((value) =>
+    typeof value === 'string' && value !== '' ? `"${value.replaceAll('"', '""')}"` : String(value ?? ''),
   )
-  return `{${entries.join(',')}}\n`
+  return `${cells.join(',')}\n`
 }

@@ -19,7 +19,14 @@ test('every endpoint names a permission, and every permission is used', () => {
 test('a Viewer may read only, and nobody but an Administrator holds connections, keys and the log', () => {
   expect([...PERMISSIONS_OF.Viewer].filter((permission) => !permission.endsWith('.read'))).toEqual([])
   for (const role of ['Contributor', 'Viewer'] as const)
-    for (const permission of ['connection.read', 'connection.write', 'key.write', 'audit.read', 'table.write', 'system.backup'] as const)
+    for (const permission of [
+      'connection.read',
+      'connection.write',
+      'key.write',
+      'audit.read',
+      'table.write',
+      'system.backup',
+    ] as const)
       expect(PERMISSIONS_OF[role].has(permission)).toBe(false)
 })
 
@@ -73,7 +80,16 @@ test('the client fills paths, queries, headers and bodies', async () => {
 })
 
 test('the client tells a problem from an answer of somebody else', async () => {
-  const problem = { type: 't', title: 't', status: 409, code: 'conflict', path: 'name', detail: 'd', cure: 'c', requestId: 'r' }
+  const problem = {
+    type: 't',
+    title: 't',
+    status: 409,
+    code: 'conflict',
+    path: 'name',
+    detail: 'd',
+    cure: 'c',
+    requestId: 'r',
+  }
   const answering = (response: Response) => makeClient(() => Promise.resolve(response)).tables.list()
   const refused = answering(new Response(JSON.stringify(problem), { status: 409 }))
   await expect(refused).rejects.toThrow(ApiProblem)

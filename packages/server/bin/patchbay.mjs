@@ -3,13 +3,17 @@
 // which Node runs as it is from version 24 on. Where the machine's Node is older, the one from the npm package `node` takes over.
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
+// oxlint-disable-next-line no-restricted-imports -- only for the cache: nothing is loaded by it
+import * as modules from 'node:module'
 import { fileURLToPath } from 'node:url'
 
 const NODE_MIN = 24
-const program = new URL('../src/cli/patchbay.ts', import.meta.url)
 
-if (Number(process.versions.node.split('.')[0]) >= NODE_MIN) await import('../src/cli/patchbay.ts')
-else startWith(packagedNode())
+if (Number(process.versions.node.split('.')[0]) >= NODE_MIN) {
+  // Compiled once and kept beside the program, where only its owner can write: a command starts in half the time.
+  modules.enableCompileCache(fileURLToPath(new URL('../.compile-cache', import.meta.url)))
+  await import('../src/cli/patchbay.ts')
+} else startWith(packagedNode())
 
 function packagedNode() {
   try {
@@ -26,7 +30,7 @@ function packagedNode() {
 }
 
 function startWith(node) {
-  const child = spawn(node, [fileURLToPath(program), ...process.argv.slice(2)], { stdio: 'inherit' })
+  const child = spawn(node, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' })
   // ^C reaches the child by itself; this process only waits for what the child makes of it.
   process.on('SIGINT', () => undefined)
   for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))

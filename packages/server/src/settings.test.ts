@@ -42,7 +42,11 @@ test('the file says the same by the same names, and the environment wins', () =>
     const settings = readSettings({ PORT: '5001', PATCHBAY_LOG: '' }, folder)
     expect(settings).toMatchObject({ port: 5001, dataFolder: join(folder, 'here'), log: 'warn' })
     const sourceOf = (name: string) => settings.described.find((setting) => setting.name === name)?.source
-    expect([sourceOf('PORT'), sourceOf('PATCHBAY_DATA'), sourceOf('PATCHBAY_HOST')]).toEqual(['environment', 'file', 'default'])
+    expect([sourceOf('PORT'), sourceOf('PATCHBAY_DATA'), sourceOf('PATCHBAY_HOST')]).toEqual([
+      'environment',
+      'file',
+      'default',
+    ])
   } finally {
     rmSync(file)
   }
@@ -60,7 +64,7 @@ test.each([
   [{ PATCHBAY_FILEROOTS: '/x' }, 'PATCHBAY_FILEROOTS', 'PATCHBAY_FILE_ROOTS'],
   [{ PATCHBAY_: 'x' }, 'PATCHBAY_', 'PATCHBAY_'],
 ])('the unknown name in %j is refused with the nearest known one', (environment, name, nearest) => {
-  const { setting, cure } = refusal(environment as unknown as Record<string, string>)
+  const { setting, cure } = refusal(environment)
   expect(setting).toBe(name)
   expect(cure).toContain(`Did you mean ${nearest}`)
 })

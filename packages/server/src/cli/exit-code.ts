@@ -54,14 +54,11 @@ export function failureOf(error: unknown): Failure | undefined {
       cure: 'Check that it is a Patchbay of this version that listens there',
       exitCode: EXIT.notNow,
     }
-  if (error instanceof CommanderError)
-    return {
-      code: 'usage',
-      path: '',
-      detail: error.message.replace(/^error: /, ''),
-      cure: 'See --help of the command',
-      exitCode: EXIT.wrongInput,
-    }
+  if (error instanceof CommanderError) {
+    const isIncomplete = error.code === 'commander.help'
+    const detail = isIncomplete ? 'It is not said what to do' : error.message.replace(/^error: /, '')
+    return { code: 'usage', path: '', detail, cure: 'See --help of the command', exitCode: EXIT.wrongInput }
+  }
   return undefined
 }
 

@@ -4,11 +4,12 @@ import { CommanderError } from 'commander'
 import { tellFailure } from './command.ts'
 import { makeProgram } from './program.ts'
 
+const isJson = process.argv.includes('--json')
+const note = (text: string): void => void process.stderr.write(`${text}\n`)
+
 try {
-  await makeProgram().parseAsync(process.argv)
+  await makeProgram((text) => (isJson ? undefined : note(text.trimEnd()))).parseAsync(process.argv)
 } catch (error) {
-  const isHelp = error instanceof CommanderError && error.exitCode === 0
-  const isJson = process.argv.includes('--json')
-  const note = (text: string): void => void process.stderr.write(`${text}\n`)
-  process.exitCode = isHelp ? 0 : tellFailure({ isJson, note }, error)
+  const isAsked = error instanceof CommanderError && error.exitCode === 0
+  process.exitCode = isAsked ? 0 : tellFailure({ isJson, note }, error)
 }

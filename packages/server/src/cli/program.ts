@@ -14,7 +14,8 @@ import { addSegmentCommands } from './segment.ts'
 import { addServeCommands } from './serve.ts'
 import { addTableCommands } from './table.ts'
 
-export function makeProgram(): Command {
+/** `onUsage` is given what commander would say on stderr, such as the help of a group without a command. */
+export function makeProgram(onUsage: (text: string) => void): Command {
   const program = new Command('patchbay')
     .description(
       'Exports customer data to other services, and accounts for every row.\n\n' +
@@ -37,17 +38,17 @@ export function makeProgram(): Command {
   addAuditCommands(program)
   addBackupCommands(program)
   addDoctorCommand(program)
-  prepare(program)
+  prepare(program, onUsage)
   return program
 }
 
 /** Wrong usage is an error like all others: thrown here, told in one place, by one exit code. */
-function prepare(command: Command): void {
-  command.exitOverride().configureOutput({ outputError: () => undefined })
+function prepare(command: Command, onUsage: (text: string) => void): void {
+  command.exitOverride().configureOutput({ writeErr: onUsage, outputError: () => undefined })
   for (const child of command.commands) {
     // So that `--json` may stand at the end as well.
     if (child.commands.length === 0) child.option('--json', 'one JSON value on stdout, and errors as JSON on stderr')
     child.helpOption('--help', 'show what it does and takes').helpCommand(false)
-    prepare(child)
+    prepare(child, onUsage)
   }
 }

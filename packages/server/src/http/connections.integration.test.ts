@@ -69,12 +69,15 @@ test('a stored secret is in no answer, list, audit entry, error or dump', async 
   await client.connections.check({ params }).catch(() => undefined)
   const wrong = await problemOf(
     client.connections.add({
-      body: { name: 'x', connectorId: 'webhook', settings: { url: 'no' }, secrets: { signingSecret: CANARY, token: `${TOKEN}\u0007` } },
+      body: {
+        name: 'x',
+        connectorId: 'webhook',
+        settings: { url: 'no' },
+        secrets: { signingSecret: CANARY, token: `${TOKEN}\u0007` },
+      },
     }),
   )
-  const misplaced = await problemOf(
-    client.connections.edit({ params, body: { settings: { token: TOKEN } } }),
-  )
+  const misplaced = await problemOf(client.connections.edit({ params, body: { settings: { token: TOKEN } } }))
   const answers = [
     added,
     wrong.message,
@@ -98,9 +101,11 @@ test('a stored secret is in no answer, list, audit entry, error or dump', async 
 
 test('what a connector does not declare is refused by its name', async () => {
   const body = { name: 'Bad', connectorId: 'webhook', settings: { url }, secrets: { signingSecret: CANARY } }
-  const add = (change: object) => problemOf(patchbay.client.connections.add({ body: { ...body, ...change } as never }))
+  const add = (change: object) => problemOf(patchbay.client.connections.add({ body: { ...body, ...change } }))
   expect(await add({ connectorId: 'nothing' })).toMatchObject({ status: 400, path: 'connectorId' })
-  expect(await add({ settings: { url, rejectUnauthorized: false } })).toMatchObject({ path: 'settings.rejectUnauthorized' })
+  expect(await add({ settings: { url, rejectUnauthorized: false } })).toMatchObject({
+    path: 'settings.rejectUnauthorized',
+  })
   expect(await add({ settings: {} })).toMatchObject({ path: 'settings.url' })
   expect(await add({ settings: { url: 7 } })).toMatchObject({ path: 'settings.url' })
   expect(await add({ settings: { url, signingSecret: CANARY } })).toMatchObject({ path: 'settings.signingSecret' })
@@ -123,7 +128,9 @@ test('a change of where asks for every secret again, and none was kept', async (
   const { id } = await addHook()
   const params = { connection: id }
   const moved = { settings: { url: `${url}/elsewhere` } }
-  expect(await problemOf(client.connections.edit({ params, body: moved }))).toMatchObject({ path: 'secrets.signingSecret' })
+  expect(await problemOf(client.connections.edit({ params, body: moved }))).toMatchObject({
+    path: 'secrets.signingSecret',
+  })
   const half = { ...moved, secrets: { signingSecret: CANARY } }
   expect(await problemOf(client.connections.edit({ params, body: half }))).toMatchObject({ path: 'secrets.token' })
   expect((await client.connections.show({ params })).settings['url']).toBe(url)
@@ -147,11 +154,16 @@ test('a hostile address gets no stored secret, by edit, draft or swap in the sto
   const { id } = await addHook({ url: 'https://example.invalid/in' })
   seen = ''
   const draft = { connectorId: 'webhook', settings: { url, signIn: 'bearer' }, secretsOf: id }
-  expect(await problemOf(client.connections.checkDraft({ body: draft }))).toMatchObject({ status: 409, path: 'settings.url' })
+  expect(await problemOf(client.connections.checkDraft({ body: draft }))).toMatchObject({
+    status: 409,
+    path: 'settings.url',
+  })
   const typed = { ...draft, secrets: { signingSecret: CANARY, token: 'mine' } }
   expect(await problemOf(client.connections.checkDraft({ body: typed }))).toMatchObject({ status: 409 })
   const { secretsOf: _none, ...bare } = draft
-  expect(await problemOf(client.connections.checkDraft({ body: bare }))).toMatchObject({ path: 'secrets.signingSecret' })
+  expect(await problemOf(client.connections.checkDraft({ body: bare }))).toMatchObject({
+    path: 'secrets.signingSecret',
+  })
   await patchbay.store.queueDatabase.executeSql(
     `UPDATE connection SET settings = settings || jsonb_build_object('url', $1::text) WHERE id = $2`,
     [url, id],
@@ -197,8 +209,16 @@ test('removal names what it detaches; that keeps everything and does not run', a
   })
   expect(await client.connections.remove({ params })).toEqual({ detached: [{ id: before.id, name: 'Customers out' }] })
   const detached = await client.exports.show({ params: { export: before.id } })
-  expect(detached).toMatchObject({ connectionId: null, mode: before.mode, source: before.source, destination: before.destination })
-  expect(await problemOf(client.exports.run({ params: { export: before.id } }))).toMatchObject({ status: 409, code: 'not-ready' })
+  expect(detached).toMatchObject({
+    connectionId: null,
+    mode: before.mode,
+    source: before.source,
+    destination: before.destination,
+  })
+  expect(await problemOf(client.exports.run({ params: { export: before.id } }))).toMatchObject({
+    status: 409,
+    code: 'not-ready',
+  })
 
   const hook = await addHook()
   const wrong = client.exports.edit({ params: { export: before.id }, body: { connection: hook.id } })

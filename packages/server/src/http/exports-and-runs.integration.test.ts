@@ -44,15 +44,17 @@ test('a run delivers, a second one finds nothing to do, and the sums hold', asyn
   expect(run).toMatchObject({ status: 'successful', counts: { read: 5, added: 5, accepted: 5, unsent: 0 } })
   const files = deliveredFiles('out')
   expect(files).toHaveLength(2)
-  expect(readFileSync(join(patchbay.fileRoot, 'out', files.find((name) => name.endsWith('.csv')) ?? ''), 'utf8')).toContain(
-    'ana@example.com',
-  )
+  expect(
+    readFileSync(join(patchbay.fileRoot, 'out', files.find((name) => name.endsWith('.csv')) ?? ''), 'utf8'),
+  ).toContain('ana@example.com')
   const again = await patchbay.ended(await client.exports.run({ params: OUT }))
   expect(again).toMatchObject({ status: 'successful', counts: { read: 5, unchanged: 5, added: 0, accepted: 0 } })
 })
 
 test('after a refresh only the difference is sent', async () => {
-  const changed = CUSTOMERS.replace('1,ana@example.com', '1,anna@example.com').replace(/^2,.*\n/m, '') + '6,new@example.com,Peru,true,1\n'
+  const changed =
+    CUSTOMERS.replace('1,ana@example.com', '1,anna@example.com').replace(/^2,.*\n/m, '') +
+    '6,new@example.com,Peru,true,1\n'
   await client.tables.refresh({
     params: { table: 'customers' },
     body: { uploads: [await patchbay.upload('customers.csv', changed)] },
@@ -109,15 +111,17 @@ test('a run that would remove too much is held, and approved only as it was look
 })
 
 test('a held run is canceled', async () => {
-  const target = await client.exports.add({
-    body: {
-      name: 'Empty',
-      connection: 'Folder',
-      destination: { folder: 'empty' },
-      mode: 'replace',
-      source: { kind: 'segment', segments: ['Nobody'], fields: [{ to: 'mail', from: 'email', identifier: true }] },
-    },
-  }).catch((error: unknown) => error)
+  const target = await client.exports
+    .add({
+      body: {
+        name: 'Empty',
+        connection: 'Folder',
+        destination: { folder: 'empty' },
+        mode: 'replace',
+        source: { kind: 'segment', segments: ['Nobody'], fields: [{ to: 'mail', from: 'email', identifier: true }] },
+      },
+    })
+    .catch((error: unknown) => error)
   expect(target).toMatchObject({ status: 400, path: 'source.segments[0]' })
   await client.segments.add({ body: { name: 'Nobody', rule: { on: { field: 'country' }, equals: 'Nowhere' } } })
   const added = await client.exports.add({
@@ -139,7 +143,12 @@ test('a held run is canceled', async () => {
 test('what was set aside is listed, page by page', async () => {
   const { table } = await client.tables.import({
     body: {
-      uploads: [await patchbay.upload('twins.csv', 'id,mail\n1,a@example.com\n2,A@example.com\n3,a@example.com\n4,b@example.com\n')],
+      uploads: [
+        await patchbay.upload(
+          'twins.csv',
+          'id,mail\n1,a@example.com\n2,A@example.com\n3,a@example.com\n4,b@example.com\n',
+        ),
+      ],
       name: 'twins',
       key: 'id',
     },
@@ -175,14 +184,34 @@ test.each([
   [{ destination: { fodler: 'x' } }, 400, 'destination.fodler'],
   [{ destination: { folder: '../x\u0000' } }, 400, 'destination.folder'],
   [{ source: { kind: 'data-out', tables: [{ table: 'custmers' }] } }, 400, 'source.tables[0].table'],
-  [{ source: { kind: 'data-out', tables: [{ table: 'customers' }, { table: 'customers' }] } }, 400, 'source.tables[1].to'],
-  [{ source: { kind: 'segment', segments: [], fields: [{ to: 'm', from: 'mail', identifier: true }] } }, 400, 'source.fields[0].from'],
+  [
+    { source: { kind: 'data-out', tables: [{ table: 'customers' }, { table: 'customers' }] } },
+    400,
+    'source.tables[1].to',
+  ],
+  [
+    { source: { kind: 'segment', segments: [], fields: [{ to: 'm', from: 'mail', identifier: true }] } },
+    400,
+    'source.fields[0].from',
+  ],
   [{ source: { kind: 'segment', segments: [], fields: [{ to: 'm', from: 'email' }] } }, 400, 'source.fields'],
-  [{ source: { kind: 'segment', segments: ['Nemo'], fields: [{ to: 'm', from: 'email', identifier: true }] } }, 400, 'source.segments[0]'],
+  [
+    { source: { kind: 'segment', segments: ['Nemo'], fields: [{ to: 'm', from: 'email', identifier: true }] } },
+    400,
+    'source.segments[0]',
+  ],
   [{ merge: { by: 'newest', field: 'when' } }, 400, 'merge.field'],
   [{ guard: { removedShareMax: 2 } }, 400, 'guard.removedShareMax'],
-  [{ schedule: { on: true, timeZone: 'Europe/Nowhere', every: { type: 'daily', at: '06:00' } } }, 400, 'schedule.timeZone'],
-  [{ schedule: { on: true, timeZone: 'UTC', every: { type: 'cron', cron: '61 * * * *' } } }, 400, 'schedule.every.cron'],
+  [
+    { schedule: { on: true, timeZone: 'Europe/Nowhere', every: { type: 'daily', at: '06:00' } } },
+    400,
+    'schedule.timeZone',
+  ],
+  [
+    { schedule: { on: true, timeZone: 'UTC', every: { type: 'cron', cron: '61 * * * *' } } },
+    400,
+    'schedule.every.cron',
+  ],
   [{ format: { delimiter: 'x' } }, 400, 'format.delimiter'],
 ])('the export with %j is refused', async (change, status, path) => {
   const before = await client.exports.list()
@@ -209,7 +238,12 @@ test('the policy of the connection holds when an export is saved', async () => {
   const add = (fields: object[], segments: string[] = []) =>
     problemOf(
       client.exports.add({
-        body: { name: 'Policy', connection: strict.id, mode: 'mirror', source: { kind: 'segment', segments, fields } } as never,
+        body: {
+          name: 'Policy',
+          connection: strict.id,
+          mode: 'mirror',
+          source: { kind: 'segment', segments, fields },
+        } as never,
       }),
     )
   const id = { to: 'id', from: 'id', identifier: true }

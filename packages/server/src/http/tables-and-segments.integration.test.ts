@@ -102,7 +102,9 @@ test('a refresh is a new version with the same labels and tags', async () => {
     },
   })
   const params = { table: 'things' }
-  const body = { uploads: [await patchbay.upload('t.csv', 'id,mail,city\n1,b@example.com,Bern\n2,c@example.com,Basel\n')] }
+  const body = {
+    uploads: [await patchbay.upload('t.csv', 'id,mail,city\n1,b@example.com,Bern\n2,c@example.com,Basel\n')],
+  }
   const { table, version, change } = await client.tables.refresh({ params, body })
   expect(version).toMatchObject({ version: 2, rows: 2, isCurrent: true })
   expect(change.added).toEqual(['city'])
@@ -176,14 +178,17 @@ test('an upload is no larger than the operator allows', async () => {
 })
 
 // Incident 3: a body that poses as an upload and names a file of the server.
-test.each(['/etc/passwd', '../../etc/passwd', 'a/b', '..\\x', 'x\u0000y', ''])('an upload is never called %j', async (name) => {
-  const address = `/api/v1/uploads?name=${encodeURIComponent(name)}`
-  const response = await patchbay.send(address, { method: 'POST', as: 'operator', body: 'id\n1\n' })
-  expect(response.status).toBe(400)
-  const asJson = { uploads: [{ path: '/etc/passwd' }], name: 'x', key: 'id' }
-  const posing = await patchbay.send('/api/v1/tables', { method: 'POST', as: 'operator', body: asJson })
-  expect(await posing.json()).toMatchObject({ status: 400, path: 'uploads[0]' })
-})
+test.each(['/etc/passwd', '../../etc/passwd', 'a/b', '..\\x', 'x\u0000y', ''])(
+  'an upload is never called %j',
+  async (name) => {
+    const address = `/api/v1/uploads?name=${encodeURIComponent(name)}`
+    const response = await patchbay.send(address, { method: 'POST', as: 'operator', body: 'id\n1\n' })
+    expect(response.status).toBe(400)
+    const asJson = { uploads: [{ path: '/etc/passwd' }], name: 'x', key: 'id' }
+    const posing = await patchbay.send('/api/v1/tables', { method: 'POST', as: 'operator', body: asJson })
+    expect(await posing.json()).toMatchObject({ status: 400, path: 'uploads[0]' })
+  },
+)
 
 test('a segment counts its members and shows the first', async () => {
   const { client } = patchbay
@@ -197,7 +202,15 @@ test('a segment counts its members and shows the first', async () => {
 
 test.each([
   [{ on: { field: 'contry' }, equals: 'x' }, 'rule.on.field'],
-  [{ all: [{ on: { field: 'id' }, equals: 1 }, { on: { field: 'id' }, contains: 'x' }] }, 'rule.all[1].contains'],
+  [
+    {
+      all: [
+        { on: { field: 'id' }, equals: 1 },
+        { on: { field: 'id' }, contains: 'x' },
+      ],
+    },
+    'rule.all[1].contains',
+  ],
   [{ all: [] }, 'rule.all'],
   [{ memberOf: 'Nobody' }, 'rule.memberOf'],
   [{ not: { any: [{ on: { field: 'id' }, eqals: 1 }] } }, 'rule.not.any[0]'],
@@ -244,7 +257,8 @@ test('the same idempotency key does its work once', async () => {
 
 test('lists come in pages', async () => {
   const { client } = patchbay
-  for (const name of ['P1', 'P2', 'P3']) await client.segments.add({ body: { name, rule: { on: { field: 'id' }, equals: 1 } } })
+  for (const name of ['P1', 'P2', 'P3'])
+    await client.segments.add({ body: { name, rule: { on: { field: 'id' }, equals: 1 } } })
   const names: string[] = []
   let cursor: string | undefined
   do {

@@ -15,7 +15,10 @@ const RULE = {
   all: [
     { on: { field: 'country' }, equals: 'Brazil', ignoreCase: true },
     { any: [{ not: { on: { field: 'id' }, between: [1, 2] } }, { on: { field: 'email' }, isEmpty: false }] },
-    { on: { aggregate: 'count', table: 'customers', by: 'id', where: { on: { field: 'spend' }, moreThan: 1 } }, lessThan: 9 },
+    {
+      on: { aggregate: 'count', table: 'customers', by: 'id', where: { on: { field: 'spend' }, moreThan: 1 } },
+      lessThan: 9,
+    },
   ],
 }
 const FIELDS = [{ to: 'mail', from: 'email', transforms: ['trim'], identifier: true }]
@@ -30,7 +33,11 @@ const EXPORT = {
   format: { type: 'csv', gzip: true, delimiter: ',', header: true, neutraliseFormulas: true },
   guard: { removedShareMax: 0.5, removedRowsMin: 1, allowEmptySource: true },
 }
-const DRAFT = { connectorId: 'webhook', settings: { url: 'https://example.com/in' }, secrets: { signingKey: 'k'.repeat(40) } }
+const DRAFT = {
+  connectorId: 'webhook',
+  settings: { url: 'https://example.com/in' },
+  secrets: { signingKey: 'k'.repeat(40) },
+}
 const POLICY = { fields: { only: ['email'] }, hashed: ['email'], consentField: 'consent', rowsPerRunMax: 9 }
 const READ = { format: 'csv', delimiter: ',', quote: '"', encoding: 'utf-8', header: true, dateOrder: 'day-first' }
 
@@ -42,7 +49,14 @@ function bodiesIn(upload: string): Readonly<Record<string, { readonly path: stri
     'tables.inspect': { path: '/tables/inspect', body: { uploads: [upload], read: READ } },
     'tables.import': {
       path: '/tables',
-      body: { ...importing, name: 'more', key: 'id', isProfile: true, tags: { id: ['personal'] }, labels: { id: 'Id' } },
+      body: {
+        ...importing,
+        name: 'more',
+        key: 'id',
+        isProfile: true,
+        tags: { id: ['personal'] },
+        labels: { id: 'Id' },
+      },
     },
     'tables.refresh': { path: '/tables/customers/versions', body: { ...importing, allowSchemaChange: true } },
     'tables.edit': {
@@ -70,7 +84,12 @@ function bodiesIn(upload: string): Readonly<Record<string, { readonly path: stri
 }
 
 /** Where null means something: none. */
-const NULLABLE = new Set(['exports.add schedule', 'exports.schedule schedule', 'exports.edit connection', 'keys.add expiresInDays'])
+const NULLABLE = new Set([
+  'exports.add schedule',
+  'exports.schedule schedule',
+  'exports.edit connection',
+  'keys.add expiresInDays',
+])
 /** Settings taken away by null are missing then, and are said to be. */
 const ENDPOINTS = listEndpoints().filter(({ endpoint }) => typeof endpoint.body === 'object')
 
@@ -88,7 +107,12 @@ describe.each(ENDPOINTS)('$id', ({ id, endpoint }) => {
     const at = bodies[id]
     if (at === undefined) throw new Error(`There is no body for ${id} in this test`)
     const headers = { 'if-match': '*' }
-    const response = await patchbay.send(`/api/v1${at.path}`, { method: endpoint.method, as: 'operator', headers, body })
+    const response = await patchbay.send(`/api/v1${at.path}`, {
+      method: endpoint.method,
+      as: 'operator',
+      headers,
+      body,
+    })
     return { status: response.status, problem: (await response.json()) as ProblemAnswer }
   }
 
@@ -99,7 +123,8 @@ describe.each(ENDPOINTS)('$id', ({ id, endpoint }) => {
       const { status, problem } = await send(text)
       const place = path.replace(/\.__proto__$/, '')
       const isNamed = problem.path === path || problem.path === place || problem.path.startsWith(`${place}.`)
-      if (status < 400 || status > 499 || !isNamed) wrong.push(`${path}: ${status} ${JSON.stringify(problem)} for ${text}`)
+      if (status < 400 || status > 499 || !isNamed)
+        wrong.push(`${path}: ${status} ${JSON.stringify(problem)} for ${text}`)
     }
     expect(wrong).toEqual([])
     expect(await stateOf(patchbay)).toEqual(before)
@@ -126,7 +151,12 @@ describe.each(ENDPOINTS)('$id', ({ id, endpoint }) => {
       body: `{"name":"${'x'.repeat(1024 * 1024)}"}`,
     })
     expect(large.status).toBe(413)
-    for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'application/jsonx']) {
+    for (const type of [
+      'text/plain',
+      'application/x-www-form-urlencoded',
+      'multipart/form-data; boundary=x',
+      'application/jsonx',
+    ]) {
       const response = await patchbay.send(`/api/v1${at?.path ?? ''}`, {
         method: endpoint.method,
         as: 'operator',
@@ -178,14 +208,17 @@ type Steps = readonly (string | number)[]
 
 function* placesIn(value: Json, steps: Steps): Generator<{ readonly steps: Steps; readonly value: Json }> {
   if (steps.length > 0) yield { steps, value }
-  if (Array.isArray(value)) for (const [index, item] of (value as readonly Json[]).entries()) yield* placesIn(item, [...steps, index])
+  if (Array.isArray(value))
+    for (const [index, item] of (value as readonly Json[]).entries()) yield* placesIn(item, [...steps, index])
   else if (typeof value === 'object' && value !== null)
-    for (const [name, item] of Object.entries(value as { readonly [name: string]: Json })) yield* placesIn(item, [...steps, name])
+    for (const [name, item] of Object.entries(value as { readonly [name: string]: Json }))
+      yield* placesIn(item, [...steps, name])
 }
 
 function replaced(value: Json, [step, ...rest]: Steps, by: Json): Json {
   if (step === undefined) return by
-  if (Array.isArray(value)) return (value as readonly Json[]).map((item, index) => (index === step ? replaced(item, rest, by) : item))
+  if (Array.isArray(value))
+    return (value as readonly Json[]).map((item, index) => (index === step ? replaced(item, rest, by) : item))
   const record = value as { readonly [name: string]: Json }
   return { ...record, [step]: replaced(record[step] ?? null, rest, by) }
 }

@@ -102,7 +102,7 @@ for (const kind of STORES) {
     test('a run is taken within a second, planned, settled and audited', async () => {
       const { id } = await target()
       const port = portOf()
-      work(async (lease) => {
+      const worker = work(async (lease) => {
         await port.setStage(lease, 'plan')
         const plan = await port.makePlan(lease)
         await port.savePlan(lease, plan)
@@ -138,6 +138,7 @@ for (const kind of STORES) {
       const audit = await listAudit(store.db, { subject: run, limit: 10 })
       expect(audit.map(({ action }) => action)).toEqual(['run.finished', 'run.requested'])
       // The next plan has the ledger, and the files.
+      await worker.stop()
       const lease = await take(await begin(id))
       expect((await port.makePlan(lease)).sources[0]?.ledger).toMatchObject({ rows: 10 })
       expect((await port.load(lease)).delivered).toEqual([expect.objectContaining({ name: 'a.csv' })])
@@ -146,13 +147,15 @@ for (const kind of STORES) {
 
     test('a request that is rolled back leaves no run and no job', async () => {
       const { id } = await target()
+      let never = ''
       const failing = change(async (tx) => {
-        await enqueueRun(tx, queue, { exportId: id, purpose: 'deliver', startedBy: 'person' }, by)
+        never = await enqueueRun(tx, queue, { exportId: id, purpose: 'deliver', startedBy: 'person' }, by)
         throw new Error('undo')
       })
       await expect(failing).rejects.toThrow('undo')
       expect(await listRuns(store.db, { exportId: id, limit: 5 })).toEqual([])
-      expect(await change((tx) => queue.take(tx, 10))).toEqual([])
+      const jobs = await change((tx) => queue.take(tx, 100))
+      expect(jobs.map(({ runId }) => runId)).not.toContain(never)
     })
 
     test('B19 100 requests at once make one run', async () => {

@@ -19,11 +19,11 @@ const MISFIT = 'misfit in column '
 export interface PlannedColumn {
   readonly column: SourceColumn
   readonly type: FieldType
-  /** NULL where there is nothing to check. */
-  readonly text: string
-  /** Undefined where every text is a value. */
-  readonly isValue: string | undefined
+  /** Never NULL. */
+  readonly isEmpty: string
+  /** NULL where the cell is empty, or where `isChecked` and it holds something else. */
   readonly value: string
+  readonly isChecked: boolean
   /** The type is given, by a person, the table or the file: a misfit is a bad line. Otherwise it makes the column text. */
   readonly isGiven: boolean
   readonly notes: readonly string[]
@@ -117,13 +117,13 @@ async function planGiven(
   const type = givenType(column, given)
   if (column.declared !== undefined && (type === undefined || type === column.declared.type)) {
     const { value, isValue, type: declaredType } = column.declared
-    const checked = isValue === 'TRUE' ? undefined : isValue
+    const isChecked = isValue !== 'TRUE'
     return {
       column,
       type: declaredType,
-      text: quoteName(column.name),
-      isValue: checked,
-      value,
+      isEmpty: `${quoteName(column.name)} IS NULL`,
+      value: isChecked ? `CASE WHEN ${isValue} THEN ${value} END` : value,
+      isChecked,
       isGiven: true,
       notes: [],
     }
@@ -135,12 +135,22 @@ async function planGiven(
 }
 
 function plan(source: OpenSource, column: SourceColumn, { reading, note }: Inferred, isGiven: boolean): PlannedColumn {
-  const { text, value, isValue } = valueSql(column.raw, reading)
+  const { isEmpty, value } = valueSql(column.raw, reading)
   const notes = [column.note, note].filter((each) => each !== undefined && each !== null)
-  if (reading.type !== 'text') return { column, type: reading.type, text, value, isValue, isGiven, notes }
-  const isClean = `NOT contains(${text}, chr(0)) AND strlen(${text}) <= ${CELL_BYTES_MAX}`
+  const { type } = reading
+  if (type !== 'text') return { column, type, isEmpty, value, isChecked: true, isGiven, notes }
+  const isClean = `NOT contains(${value}, chr(0)) AND strlen(${value}) <= ${CELL_BYTES_MAX}`
+  const isChecked = source.checksText
   // A text that is no text is a bad line in any case.
-  return { column, type: 'text', text, value, isValue: source.checksText ? isClean : undefined, isGiven: true, notes }
+  return {
+    column,
+    type,
+    isEmpty,
+    value: isChecked ? `CASE WHEN ${isClean} THEN ${value} END` : value,
+    isChecked,
+    isGiven: true,
+    notes,
+  }
 }
 
 function checkGiven(source: OpenSource, { types, previous, allowSchemaChange }: GivenTypes): void {
@@ -193,10 +203,10 @@ export function schemaChange(previous: readonly TableField[], planned: readonly 
 /** The select list of the import: a misfit ends the statement and names its column's place, never its value. */
 export function selectList(planned: readonly PlannedColumn[]): string {
   return planned
-    .map(({ column, text, isValue, value }, index) => {
+    .map(({ column, isEmpty, isChecked, value }, index) => {
       const name = quoteName(column.name)
-      if (isValue === undefined) return `${value} AS ${name}`
-      return `CASE WHEN ${text} IS NULL THEN NULL WHEN ${isValue} THEN ${value} ELSE error('${MISFIT}${index}') END AS ${name}`
+      if (!isChecked) return `${value} AS ${name}`
+      return `coalesce(${value}, CASE WHEN ${isEmpty} THEN NULL ELSE error('${MISFIT}${index}') END) AS ${name}`
     })
     .join(',\n')
 }
@@ -208,10 +218,8 @@ export function misfitColumn(rawMessage: string): number | undefined {
 
 /** The place of the first column whose given type the row does not fit; NULL when all fit. */
 export function firstMisfit(planned: readonly PlannedColumn[]): string {
-  const cases = planned.flatMap(({ text, isValue, isGiven }, index) =>
-    isValue === undefined || !isGiven
-      ? []
-      : [`WHEN ${text} IS NOT NULL AND NOT coalesce(${isValue}, FALSE) THEN ${index}`],
+  const cases = planned.flatMap(({ isEmpty, value, isChecked, isGiven }, index) =>
+    isChecked && isGiven ? [`WHEN CASE WHEN (${value}) IS NULL THEN NOT ${isEmpty} ELSE FALSE END THEN ${index}`] : [],
   )
   return cases.length === 0 ? 'NULL' : `CASE ${cases.join(' ')} END`
 }

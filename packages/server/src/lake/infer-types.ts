@@ -100,10 +100,10 @@ async function testCandidates(
   const parts: string[] = []
   const add = (condition: string): number => parts.push(`count_if(${condition}) AS n${parts.length}`) - 1
   const places = columns.map(({ raw, candidates }) => ({
-    filled: candidates.length === 0 ? undefined : add(`nullif(trim(${raw}), '') IS NOT NULL`),
+    filled: candidates.length === 0 ? undefined : add(`${raw} IS NOT NULL AND trim(${raw}) <> ''`),
     candidates: candidates.map((reading) => {
-      const { text, isValue } = valueSql(raw, reading)
-      return { reading, at: add(`${text} IS NOT NULL AND NOT coalesce(${isValue}, FALSE)`) }
+      const { isEmpty, value } = valueSql(raw, reading)
+      return { reading, at: add(`CASE WHEN (${value}) IS NULL THEN NOT ${isEmpty} ELSE FALSE END`) }
     }),
   }))
   const [row = {}] = parts.length === 0 ? [] : await db.rows(`SELECT ${parts.join(', ')} FROM ${from}`)

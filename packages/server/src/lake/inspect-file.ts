@@ -133,9 +133,8 @@ async function readSample(
   source: OpenSource,
   planned: readonly PlannedColumn[],
 ): Promise<readonly (readonly DuckDbValue[])[]> {
-  const cells = planned.map(({ isValue, value, type }, index) => {
-    const shown = type === 'text' ? `left(${value}, ${CELL_CHARACTERS_MAX})` : value
-    return `${isValue === undefined ? shown : `CASE WHEN ${isValue} THEN ${shown} END`} AS c${index}`
+  const cells = planned.map(({ value, type }, index) => {
+    return `${type === 'text' ? `left(${value}, ${CELL_CHARACTERS_MAX})` : value} AS c${index}`
   })
   const rows = await db.rows(`SELECT ${cells.join(', ')} FROM ${source.relation} LIMIT ${ROWS_SHOWN}`)
   return rows.map((row) => planned.map((_, index) => row[`c${index}`] ?? null))

@@ -6,8 +6,8 @@ import { anchorPath, holdsAnchor, readAnchor, writeAnchor } from './audit-anchor
 import { readAuditHead } from './audit.ts'
 import { lockFolder, type FolderLock } from './folder-lock.ts'
 import { migrate } from './migrate.ts'
-import { openPglite, queueDatabaseOf as queueDatabaseOfPglite } from './pglite.ts'
-import { checkServer, openPool, openSession, queueDatabaseOf as queueDatabaseOfPool } from './postgresql.ts'
+import { openPglite } from './pglite.ts'
+import { checkServer, openPool, openSession, queueDatabaseOf } from './postgresql.ts'
 import type { Db, Schema } from './schema.ts'
 import type { QueueDatabase, Session } from './session.ts'
 
@@ -62,15 +62,15 @@ type Opened = Pick<Store, 'db' | 'dialect' | 'queueDatabase' | 'openSession' | '
 async function openEmbedded(dataFolder: string): Promise<Opened> {
   const lock: FolderLock = await lockFolder(dataFolder)
   try {
-    const database = await openPglite(join(dataFolder, 'control'))
+    const embedded = await openPglite(join(dataFolder, 'control'))
     return {
-      db: new Kysely<Schema>({ dialect: new PGliteDialect({ pglite: database }) }),
+      db: new Kysely<Schema>({ dialect: new PGliteDialect({ pglite: embedded.forKysely }) }),
       dialect: 'pglite',
-      queueDatabase: queueDatabaseOfPglite(database),
+      queueDatabase: embedded.queueDatabase,
       openSession: null,
       close: async () => {
         try {
-          if (!database.closed) await database.close()
+          await embedded.close()
         } finally {
           lock.free()
         }
@@ -94,7 +94,7 @@ async function openServer(databaseUrl: string, dataFolder: string, workerId: str
   return {
     db: new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) }),
     dialect: 'postgresql',
-    queueDatabase: queueDatabaseOfPool(pool),
+    queueDatabase: queueDatabaseOf(pool),
     openSession: () => openSession(databaseUrl, workerId),
     close: () => pool.end(),
   }

@@ -34,65 +34,34 @@ export interface IntendOutcome {
   readonly written: boolean
 }
 
-/**
- * One statement: it takes the run's row so that a take-over waits for it, or it waits for the take-over and then finds
- * another epoch. Undefined when the hold is lost.
- */
+/** Undefined when the hold is lost. What happens inside is in the migrations, `run_intend`. */
 export async function intend(
   db: Db,
   hold: Hold,
   entry: EntryKey & { readonly file?: StoredFile },
 ): Promise<IntendOutcome | undefined> {
   const file = entry.file === undefined ? null : toJson(entry.file)
-  const { rows } = await sql<{ canceled_by: string | null; is_connected: boolean; state: string | null }>`
-    WITH held AS (
-      SELECT run.id,
-             CASE WHEN run.cancel_requested_at IS NOT NULL THEN coalesce(run.cancel_requested_by, '') END AS canceled_by,
-             (run.connection_id IS NOT NULL AND export.connection_id IS NOT DISTINCT FROM run.connection_id) AS is_connected
-        FROM run JOIN export ON export.id = run.export_id
-       WHERE run.id = ${hold.runId} AND run.epoch = ${hold.epoch} AND run.status = 'running'
-         FOR SHARE OF run
-    ), written AS (
-      INSERT INTO run_journal (run_id, source, kind, first_seq, last_seq, state, file)
-      SELECT id, ${entry.source}::text, ${entry.kind}::text, ${entry.first}::bigint, ${entry.last}::bigint, 'intended',
-             ${file}::jsonb
-        FROM held WHERE canceled_by IS NULL AND is_connected
-      ON CONFLICT (run_id, source, kind, first_seq, last_seq)
-        DO UPDATE SET file = coalesce(EXCLUDED.file, run_journal.file)
-      RETURNING state
-    )
-    SELECT held.canceled_by, held.is_connected, (SELECT state FROM written) AS state FROM held`.execute(db)
+  const { source, kind, first, last } = entry
+  const { rows } = await sql<{ canceled_by: string | null; is_connected: boolean; entry_state: string | null }>`
+    SELECT * FROM run_intend(${hold.runId}, ${hold.epoch}, ${source}, ${kind}, ${first}, ${last}, ${file})`.execute(db)
   const row = rows[0]
   if (row === undefined) return undefined
-  if (row.state === 'answered') {
-    throw new Error(
-      `A bug: ${entry.kind} ${entry.first}-${entry.last} of ${hold.runId} was answered and would be sent again`,
-    )
+  if (row.entry_state === 'answered') {
+    throw new Error(`A bug: ${kind} ${first}-${last} of ${hold.runId} was answered and would be sent again`)
   }
-  return { canceledBy: row.canceled_by, isConnected: row.is_connected, written: row.state !== null }
+  return { canceledBy: row.canceled_by, isConnected: row.is_connected, written: row.entry_state !== null }
 }
 
-/** Also for what was never sent, such as a row that is too large alone. An answer that is told twice stays the first. */
+/**
+ * False when the hold is lost. Also for what was never sent, such as a row that is too large alone. Of two answers for the
+ * same entry the first stays.
+ */
 export async function answer(db: Db, hold: Hold, entry: Answer): Promise<boolean> {
-  const { rows } = await sql<{ one: number }>`
-    WITH held AS (
-      SELECT id FROM run
-       WHERE id = ${hold.runId} AND epoch = ${hold.epoch} AND status = 'running'
-         FOR SHARE
-    ), written AS (
-      INSERT INTO run_journal (run_id, source, kind, first_seq, last_seq, state, accepted, rejected, uncertain,
-                               exceptions_path, answered_at)
-      SELECT id, ${entry.source}::text, ${entry.kind}::text, ${entry.first}::bigint, ${entry.last}::bigint, 'answered',
-             ${entry.accepted}::bigint, ${entry.rejected}::bigint, ${entry.uncertain}::bigint,
-             ${entry.exceptionsPath}::text, now()
-        FROM held
-      ON CONFLICT (run_id, source, kind, first_seq, last_seq)
-        DO UPDATE SET state = 'answered', accepted = EXCLUDED.accepted, rejected = EXCLUDED.rejected,
-                      uncertain = EXCLUDED.uncertain, exceptions_path = EXCLUDED.exceptions_path, answered_at = now()
-        WHERE run_journal.state = 'intended'
-    )
-    SELECT 1 AS one FROM held`.execute(db)
-  return rows.length === 1
+  const { source, kind, first, last, accepted, rejected, uncertain, exceptionsPath } = entry
+  const { rows } = await sql<{ written: boolean }>`
+    SELECT run_answer(${hold.runId}, ${hold.epoch}, ${source}, ${kind}, ${first}, ${last},
+                      ${accepted}, ${rejected}, ${uncertain}, ${exceptionsPath}) AS written`.execute(db)
+  return rows[0]?.written === true
 }
 
 export async function readJournal(db: Db, runId: string): Promise<readonly Entry[]> {
