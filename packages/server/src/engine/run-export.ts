@@ -1,4 +1,5 @@
 import { holdReason } from '../domain/guard.ts'
+import { Problem } from '../domain/problem.ts'
 import { NO_COUNTS, addCounts } from '../domain/run.ts'
 import { Pace } from './back-off.ts'
 import { journalText, type Delivered, type Delivering } from './delivering.ts'
@@ -39,14 +40,15 @@ export async function runExport(
   isLastExecution = false,
 ): Promise<RunOutcome> {
   ports.failpoint('lease')
-  const planned = await planRun(lease, await ports.runs.load(lease), ports)
+  const planned = await planRun(lease, await ports.runs.load(lease), ports, isLastExecution)
   if ('outcome' in planned) return planned.outcome
   const { plan } = planned
   // Once more: which files of earlier runs stand at the destination is known only when the plan names the destination.
   const state = await ports.runs.load(lease)
   const lake = await ports.lake.open(plan, signal)
   try {
-    const diff = state.diff ?? (await diffSources(lease, plan, lake, ports))
+    const diff = state.diff ?? (await diffSources(lease, plan, lake, ports).catch(asProblem))
+    if (diff instanceof Problem) return await endEarly(lease, ports, diff, isLastExecution)
     if (state.purpose === 'preview') return await finishPreview(lease, plan, diff, lake, ports)
 
     await ports.runs.setStage(lease, 'guard')
@@ -85,6 +87,7 @@ async function planRun(
   lease: Lease,
   state: RunState,
   ports: EnginePorts,
+  isLastExecution: boolean,
 ): Promise<{ readonly plan: Plan } | { readonly outcome: RunOutcome }> {
   if (state.plan !== null) return { plan: state.plan }
   await ports.runs.setStage(lease, 'plan')
@@ -94,13 +97,30 @@ async function planRun(
     ports.failpoint('snapshot')
     return { plan }
   } catch (error) {
-    if (error instanceof LeaseLost || error instanceof ShuttingDown) throw error
-    if (!(error instanceof Error) || error.name !== 'Problem') throw error
-    const { reason } = endingOfError(error, '')
-    const standing = { added: [], removed: [] }
-    await ports.runs.settle(lease, { status: 'failed', reason, counts: NO_COUNTS, ledgers: {}, standing })
-    return { outcome: { status: 'failed', reason, retryable: false } }
+    return { outcome: await endEarly(lease, ports, asProblem(error), isLastExecution) }
   }
+}
+
+/** Whatever is no `Problem` is thrown on: it says nothing that a person could act on. */
+function asProblem(error: unknown): Problem {
+  if (error instanceof Problem) return error
+  throw error
+}
+
+/** Nothing was sent, and the run says why and what to do. What may pass by itself is tried again. */
+async function endEarly(
+  lease: Lease,
+  ports: EnginePorts,
+  problem: Problem,
+  isLastExecution: boolean,
+): Promise<RunOutcome> {
+  const ending = endingOfError(problem, '')
+  if (ending.type === 'failed' && ending.retryable && !isLastExecution) {
+    return { status: 'failed-retrying', reason: ending.reason, retryable: true }
+  }
+  const standing = { added: [], removed: [] }
+  await ports.runs.settle(lease, { status: 'failed', reason: ending.reason, counts: NO_COUNTS, ledgers: {}, standing })
+  return { status: 'failed', reason: ending.reason, retryable: false }
 }
 
 async function diffSources(lease: Lease, plan: Plan, lake: LakeSession, ports: EnginePorts): Promise<RunDiff> {

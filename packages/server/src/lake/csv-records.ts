@@ -136,9 +136,10 @@ export async function linesAt(
   }
   for await (const data of createReadStream(path, { highWaterMark: 1 << 20, signal })) {
     const chunk = data as Buffer
-    for (const [at, byte] of chunk.entries()) {
+    for (let at = 0; at < chunk.byteLength; at += 1) {
+      const byte = chunk[at]
       const isPair = byte === LF && lastByte === CR
-      lastByte = byte
+      lastByte = byte ?? 0
       if (byte !== LF && byte !== CR) continue
       if (!isPair) {
         settle(offset + at)

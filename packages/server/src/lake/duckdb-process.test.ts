@@ -48,7 +48,7 @@ describe('values', () => {
     const texts = ['\uFEFFshort', '\uFEFF with more than twelve bytes', 'a\0b', 'é'.repeat(7), '😀😀😀😀', '']
     const list = texts.map((text) => `('${text.replaceAll('\0', "' || chr(0) || '")}')`).join(', ')
     const rows = await db.rows(`SELECT v FROM (VALUES ${list}) AS t(v)`)
-    expect(rows.map(({ v }) => v).toSorted()).toEqual(texts.toSorted())
+    expect(new Set(rows.map(({ v }) => v))).toEqual(new Set(texts))
   })
 
   it('stand under their column, whatever that is called', async () => {

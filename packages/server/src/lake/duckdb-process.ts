@@ -156,14 +156,14 @@ function openLine(child: ChildProcess, signal: AbortSignal): Line {
   signal.addEventListener('abort', onAbort, { once: true })
   // 'close' comes when nobody holds the pipes any more: so bubblewrap's child is gone too, not only bubblewrap.
   const closed = new Promise<void>((resolve) => {
-    child.once('close', (code, killedBy) => {
+    const onEnd = (words: string): void => {
       signal.removeEventListener('abort', onAbort)
-      finish(new DuckDbError('ended', lastWords.trim() || `ended with ${killedBy ?? code ?? 'nothing'}`))
+      finish(new DuckDbError('ended', words))
       resolve()
-    })
-  })
-  child.once('error', (error) => {
-    finish(new DuckDbError('ended', error.message))
+    }
+    child.once('close', (code, killedBy) => onEnd(lastWords.trim() || `ended with ${killedBy ?? code ?? 'nothing'}`))
+    // It did not start, or cannot be killed; then nothing closes.
+    child.once('error', (error) => onEnd(error.message))
   })
   // A write to a dead child fails here, and its end is told by 'close'.
   child.stdin.on('error', () => undefined)

@@ -1,13 +1,15 @@
 /** All or nothing: whatever stops an import, the versions before it stand as they were, and nothing half is ever in sight. */
 import { spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { readFile, readdir, stat } from 'node:fs/promises'
+import { mkdir, readFile, readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { newId } from '../domain/ids.ts'
 import type { TableId } from '../domain/ids.ts'
+import type { TooManyBadLines } from './import-source.ts'
+import { importTable } from './import-table.ts'
 import { importContent, importFiles, refusal, writeSource } from './import-test-support.ts'
 import { makeTestLake } from './lake-test-support.ts'
 import type { TestLake } from './lake-test-support.ts'
@@ -57,6 +59,31 @@ describe('an import', () => {
     const tableId = '../../../etc' as TableId
     await expect(importContent(lake, 'id\n1\n', { tableId })).rejects.toThrow(TypeError)
     await expect(importContent(lake, 'id\n1\n', { version: 1.5 })).rejects.toThrow(TypeError)
+  })
+
+  it.each(["it's [a] *?", 'a=b', 'ä 日本 $(x) %41'])('into a folder called %j', async (name) => {
+    const root = join(lake.root, name)
+    await mkdir(root)
+    const file = join(root, 'data [1].csv')
+    await writeFile(file, 'id,a\n1,x\n2\n')
+    const tableId = newTable()
+    const source = { format: 'csv', files: [{ path: file, name: 'data.csv' }] } as const
+    const limits = { memoryLimitMb: 256, threads: 1, signal: new AbortController().signal, badLinesMax: 1 }
+    const made = await importTable({ root, tableId, version: 1, source, key: 'id', ...limits })
+    expect([made.rows, made.badLines, made.files.map(({ rows }) => rows)]).toEqual([1, 1, [1]])
+  })
+
+  it('counts more bad lines than it names', async () => {
+    const lines = Array.from({ length: 5000 }, (_, id) => (id % 2 === 0 ? `${id}` : `${id},x`))
+    const content = `id,a\n${lines.join('\n')}\n`
+    const error = await refusal<TooManyBadLines>(importContent(lake, content, { badLinesMax: 2499 }))
+    expect([error.message.slice(0, 20), error.count, error.badLines.length]).toEqual([
+      'More than 1000 lines',
+      2500,
+      1000,
+    ])
+    const made = await importContent(lake, content, { badLinesMax: 2500 })
+    expect([made.rows, made.badLines, made.badLinesNamed.length]).toEqual([2500, 2500, 1000])
   })
 
   it('ends with the signal, and leaves nothing', async () => {

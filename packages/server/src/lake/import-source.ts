@@ -37,6 +37,11 @@ export interface BadLine {
 /** How many of the bad lines are named; all are counted. */
 export const BAD_LINES_NAMED = 1000
 export const LINE_BYTES_MAX = 10_000_000
+/** Each line that the engine leaves out is kept in its memory, whole: no more than are needed to know that they are too many. */
+export function rejectsKept(badLinesMax: number): number {
+  return Math.max(BAD_LINES_NAMED, badLinesMax) + 1
+}
+
 /** What each thread reads ahead. The engine's own choice would be sixteen times the longest line. */
 export const CSV_BUFFER_BYTES = 24_000_000
 const COLUMNS_MAX = 1000
@@ -45,17 +50,23 @@ const NAME_LENGTH_MAX = 128
 /** More lines are bad than the import allows; nothing was changed. */
 export class TooManyBadLines extends Problem {
   readonly badLines: readonly BadLine[]
+  /** At least: no more are counted than are needed to refuse the import. */
   readonly count: number
   constructor(badLines: readonly BadLine[], count: number) {
     const [first] = badLines
     const where = first === undefined ? '' : `: ${first.file}, line ${first.line}: ${first.reason}`
-    super('invalid', `${count === 1 ? 'A line' : `${count} lines`} of the file cannot be imported${where}`, {
+    super('invalid', `${linesWord(count)} of the file cannot be imported${where}`, {
       path: 'files',
       cure: 'Mend the lines, choose text as the type of the field, or allow this many bad lines.',
     })
     this.badLines = badLines
     this.count = count
   }
+}
+
+function linesWord(count: number): string {
+  if (count > BAD_LINES_NAMED) return `More than ${BAD_LINES_NAMED} lines`
+  return count === 1 ? 'A line' : `${count} lines`
 }
 
 export interface SourceColumn {
@@ -93,6 +104,8 @@ export interface OpenSource {
 export interface OpenContext {
   readonly db: DuckDb
   readonly source: ImportSource
+  /** As many bad lines must be countable. */
+  readonly badLinesMax: number
   /** An empty folder for copies. */
   readonly workFolder: string
   readonly signal: AbortSignal

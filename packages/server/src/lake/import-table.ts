@@ -85,16 +85,19 @@ export async function importTable(options: ImportOptions): Promise<ImportedTable
       signal: options.signal,
     })
     try {
-      const context: OpenContext = { db, source, workFolder: folder.work, signal: options.signal }
+      const badLinesMax = options.badLinesMax ?? 0
+      const context: OpenContext = { db, source, badLinesMax, workFolder: folder.work, signal: options.signal }
       const opened = await openSource(context)
       const written = await writeParts(context, opened, folder.parts, options)
-      const files = await partRows(db, folder.parts)
-      await checkKey(db, folder.parts, written.planned, options.key)
-      const published = await folder.publish()
+      const names = await folder.nameParts()
+      const paths = names.map((name) => join(folder.parts, name))
+      const rows = await partRows(db, paths)
+      await checkKey(db, paths, written.planned, options.key)
+      const published = await folder.publish(names)
       return imported(
         opened,
         written,
-        published.map((file, index) => ({ ...file, rows: files[index] ?? 0 })),
+        published.map((file, index) => ({ ...file, rows: rows[index] ?? 0 })),
         options,
       )
     } finally {
@@ -136,7 +139,7 @@ async function writeParts(
   options: ImportOptions,
 ): Promise<Written> {
   const { db } = context
-  const most = options.badLinesMax ?? 0
+  const most = context.badLinesMax
   const given: GivenTypes = {
     types: options.types ?? {},
     previous: options.previous ?? null,
@@ -239,12 +242,10 @@ async function countMisfits(db: DuckDb, source: OpenSource, planned: readonly Pl
   return Number(row?.['n'])
 }
 
-async function partRows(db: DuckDb, parts: string): Promise<readonly number[]> {
-  const rows = await db.rows(
-    `SELECT num_rows AS n FROM parquet_file_metadata(${quoteText(join(parts, 'part-*.parquet'))})
-     ORDER BY regexp_extract(file_name, 'part-(\\d+)\\.parquet$', 1)::INTEGER`,
-  )
-  return rows.map((row) => Number(row['n']))
+async function partRows(db: DuckDb, paths: readonly string[]): Promise<readonly number[]> {
+  const list = paths.map(quoteText).join(', ')
+  const rows = await db.rows(`SELECT file_name, num_rows FROM parquet_file_metadata([${list}])`)
+  return paths.map((path) => Number(rows.find((row) => row['file_name'] === path)?.['num_rows']))
 }
 
 function checkKeyField(planned: readonly PlannedColumn[], key: string): void {
@@ -264,13 +265,18 @@ function checkKeyField(planned: readonly PlannedColumn[], key: string): void {
 }
 
 /** Exact, over what was written: a key that comes twice would be one customer with two faces. */
-async function checkKey(db: DuckDb, parts: string, planned: readonly PlannedColumn[], key: string): Promise<void> {
+async function checkKey(
+  db: DuckDb,
+  paths: readonly string[],
+  planned: readonly PlannedColumn[],
+  key: string,
+): Promise<void> {
   checkKeyField(planned, key)
   const name = quoteName(key)
   const filled = planned.find(({ column }) => column.name === key)?.type === 'text' ? `nullif(${name}, '')` : name
   const [row] = await db.rows(
     `SELECT count(*) AS n, count(k) AS filled, count(DISTINCT k) AS distinct_keys
-     FROM (SELECT ${filled} AS k FROM ${parquetFiles([join(parts, 'part-*.parquet')])})`,
+     FROM (SELECT ${filled} AS k FROM ${parquetFiles(paths)})`,
   )
   const empty = Number(row?.['n']) - Number(row?.['filled'])
   const repeated = Number(row?.['filled']) - Number(row?.['distinct_keys'])

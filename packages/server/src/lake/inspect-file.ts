@@ -46,7 +46,7 @@ export async function inspectFile(options: InspectOptions): Promise<Inspection> 
   const engine = { read: readPaths(source.files), write: [workFolder], memoryLimitMb, threads: 1, signal }
   const db = await startDuckDb(engine)
   try {
-    const context: OpenContext = { db, source, workFolder, signal }
+    const context: OpenContext = { db, source, badLinesMax: 0, workFolder, signal }
     const opened = await openSource(context)
     const given: GivenTypes = {
       types: options.types ?? {},

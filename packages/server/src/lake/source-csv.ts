@@ -11,6 +11,7 @@ import {
   LINE_BYTES_MAX,
   checkColumnNames,
   checkSameColumns,
+  rejectsKept,
 } from './import-source.ts'
 import type { BadLine, OpenContext, OpenSource, SourceColumn, SourceFile } from './import-source.ts'
 import { candidatesFor } from './infer-types.ts'
@@ -180,16 +181,13 @@ class CsvSource implements OpenSource {
       'store_rejects = true',
       `rejects_table = '${rejects}'`,
       `rejects_scan = '${rejects}_scans'`,
-      `rejects_limit = ${REJECTS_KEPT}`,
+      `rejects_limit = ${rejectsKept(this.#context.badLinesMax)}`,
       `filename = ${filename}`,
       'hive_partitioning = false',
     ]
     return `read_csv([${paths.map(quoteText).join(', ')}], ${options.join(', ')})`
   }
 }
-
-/** Each keeps its whole line in memory: more than this are not counted. */
-export const REJECTS_KEPT = 10_000
 
 function csvColumns({ names, records, dialect }: CsvSample): readonly SourceColumn[] {
   const cells = names.map((_, index) => records.map((record) => record[index]).filter((cell) => cell !== undefined))

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { Problem } from '../domain/problem.ts'
 import { copyRecords, linesAt } from './csv-records.ts'
 import type { DuckDbValue } from './duckdb.ts'
-import { BAD_LINES_NAMED, CSV_BUFFER_BYTES, LINE_BYTES_MAX, checkColumnNames } from './import-source.ts'
+import { BAD_LINES_NAMED, CSV_BUFFER_BYTES, LINE_BYTES_MAX, checkColumnNames, rejectsKept } from './import-source.ts'
 import type { BadLine, OpenContext, OpenSource, SourceColumn } from './import-source.ts'
 import { candidatesFor } from './infer-types.ts'
 import { quoteText } from './sql-text.ts'
@@ -32,6 +32,7 @@ export async function openJsonLines(context: OpenContext): Promise<OpenSource> {
   const lines = readLines(
     texts.map(({ path }) => path),
     'scan',
+    1,
     false,
   )
   const [figures] = await db.rows(
@@ -157,6 +158,7 @@ class JsonLinesSource implements OpenSource {
     const lines = readLines(
       texts.map(({ path }) => path),
       'rejects',
+      rejectsKept(context.badLinesMax),
       false,
     )
     this.relation = `(SELECT json_extract_string(${JSON_OF_LINE}, ${this.#paths()}) AS v FROM ${lines} WHERE line IS NOT NULL AND ${IS_OBJECT})`
@@ -234,7 +236,7 @@ class JsonLinesSource implements OpenSource {
     const names = paths.map((path, index) => `WHEN ${quoteText(path)} THEN ${quoteText(this.#name(index))}`)
     const at = "instr(line, ':')"
     return `(SELECT CASE filename ${names.join(' ')} END AS file, left(line, ${at} - 1)::BIGINT AS n, substr(line, ${at} + 1) AS line
-      FROM ${readLines(paths, 'numbered_rejects', true)} WHERE line IS NOT NULL)`
+      FROM ${readLines(paths, 'numbered_rejects', 1, true)} WHERE line IS NOT NULL)`
   }
 
   #name(index: number): string {
@@ -247,9 +249,9 @@ class JsonLinesSource implements OpenSource {
 }
 
 /** Lines as they are: a CSV of one column without quotes, whose delimiter is a character that JSON never holds bare. */
-function readLines(paths: readonly string[], rejects: string, filename: boolean): string {
+function readLines(paths: readonly string[], rejects: string, kept: number, filename: boolean): string {
   return `read_csv([${paths.map(quoteText).join(', ')}], auto_detect = false, columns = {'line': 'VARCHAR'}, delim = '\u0001',
     quote = '', escape = '', header = false, nullstr = '', comment = '', strict_mode = true, null_padding = false,
     max_line_size = ${LINE_BYTES_MAX}, buffer_size = ${CSV_BUFFER_BYTES}, store_rejects = true, rejects_table = '${rejects}', rejects_scan = '${rejects}_scans',
-    rejects_limit = 10000, filename = ${filename}, hive_partitioning = false)`
+    rejects_limit = ${kept}, filename = ${filename}, hive_partitioning = false)`
 }

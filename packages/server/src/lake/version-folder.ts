@@ -13,8 +13,10 @@ export interface VersionFolder {
   readonly work: string
   /** For the parts. */
   readonly parts: string
-  /** Gives the names of the finished files. */
-  publish(): Promise<readonly { readonly name: string; readonly sizeBytes: number }[]>
+  /** Gives the parts their final names, in their order. */
+  nameParts(): Promise<readonly string[]>
+  /** Makes the named parts durable, and the version with them. */
+  publish(names: readonly string[]): Promise<readonly { readonly name: string; readonly sizeBytes: number }[]>
   /** Takes away what is not published. Safe after `publish`. */
   remove(): Promise<void>
 }
@@ -31,8 +33,8 @@ export async function makeVersionFolder(root: string, tableId: TableId, version:
   return {
     work,
     parts,
-    async publish() {
-      const names = await namedInOrder(parts)
+    nameParts: async () => namedInOrder(parts),
+    async publish(names) {
       const files = []
       for (const name of names) {
         await syncPath(join(parts, name))

@@ -10,6 +10,7 @@ import type { Clock, DestinationPort, LakePort } from '../engine/ports.ts'
 import type { FindConnector } from '../jobs/plan-basis.ts'
 import { startDuckDb } from '../lake/duckdb-process.ts'
 import { openLakeSession } from '../lake/session.ts'
+import { tellFaults } from '../lake/session-faults.ts'
 import { readConnection } from '../store/connection.ts'
 import type { Db } from '../store/schema.ts'
 import type { Vault } from '../vault/vault.ts'
@@ -26,7 +27,9 @@ export function makeClock(now: () => Date): Clock {
 }
 
 export function makeEngineLake(root: string, limits: EngineLimits): LakePort {
-  return { open: (plan, signal) => openLakeSession({ root, startDuckDb, ...limits }, plan, signal) }
+  return {
+    open: async (plan, signal) => tellFaults(await openLakeSession({ root, startDuckDb, ...limits }, plan, signal)),
+  }
 }
 
 /** The connection is read anew for each run, and its secrets when they are used. */

@@ -1,3 +1,4 @@
+import { Problem } from '../../domain/problem.ts'
 import {
   answeredEntry,
   dueSources,
@@ -24,8 +25,12 @@ export async function deliverRows(run: Delivering, destination: RowsDestination)
   const batchesInFlight = destination.repeat.kind === 'blind' ? 1 : destination.limits.batchesInFlight
   let ending: Ending | null = null
   // Not the destination's doing: the lease is lost, the worker stops, the store is gone. The run is left to be resumed.
-  let broken: { readonly error: unknown } | null = null
-  const isStopped = () => ending !== null || broken !== null
+  const broken: unknown[] = []
+  const isStopped = () => ending !== null || broken.length > 0
+  const stop = (error: unknown): void => {
+    if (error instanceof Problem) ending ??= endingOfError(error, run.plan.connectorId)
+    else broken.push(error)
+  }
 
   const sendOne = async (source: PlanSource, batch: OutboxBatch): Promise<void> => {
     try {
@@ -33,7 +38,7 @@ export async function deliverRows(run: Delivering, destination: RowsDestination)
       const result = await deliverBatch(run, destination, source, batch, answered)
       ending ??= result
     } catch (error) {
-      broken ??= { error }
+      stop(error)
     }
   }
 
@@ -47,13 +52,13 @@ export async function deliverRows(run: Delivering, destination: RowsDestination)
         if (inFlight.size >= batchesInFlight) await Promise.race(inFlight)
       }
     } catch (error) {
-      broken ??= { error }
+      stop(error)
     }
   }
   await Promise.all(inFlight)
-  if (broken !== null) {
+  if (broken.length > 0) {
     await closeQuietly(destination)
-    throw broken.error
+    throw broken[0]
   }
   try {
     await destination.delivery.close(ending === null ? 'finished' : 'abandoned')

@@ -23,7 +23,7 @@ export function columnValue(column: PlanColumn): string {
   const hashAt = transforms.indexOf('hash')
   const before = hashAt < 0 ? transforms : transforms.slice(0, hashAt)
   for (const transform of before) value = transformed(value, transform)
-  if (column.identifier && becomesText) value = `CASE WHEN ${trimmed(value)} <> '' THEN ${value} END`
+  if (column.identifier && becomesText) value = notBlank(value)
   // The hash of nothing would be one person at every destination.
   else if (hashAt >= 0) value = `nullif(${value}, '')`
   for (const transform of hashAt < 0 ? [] : transforms.slice(hashAt)) value = transformed(value, transform)
@@ -43,7 +43,22 @@ function transformed(value: string, transform: PlanColumn['transforms'][number])
   }
 }
 
+/** A text whose first and last characters are plain needs no look at the long list, which takes ten times as long. */
 function trimmed(value: string): string {
+  const isPlain = `${startsPlain(value)} AND right(${value}, 1) BETWEEN '!' AND '~'`
+  return `CASE WHEN ${isPlain} THEN ${value} ELSE ${trimmedByList(value)} END`
+}
+
+/** NULL where there is nothing but white space. */
+function notBlank(value: string): string {
+  return `CASE WHEN ${startsPlain(value)} THEN ${value} WHEN ${trimmedByList(value)} <> '' THEN ${value} END`
+}
+
+function startsPlain(value: string): string {
+  return `${value} >= '!' AND ${value} < chr(127)`
+}
+
+function trimmedByList(value: string): string {
   return `trim(${value}, ${quoteText(WHITE)} || chr(0))`
 }
 
