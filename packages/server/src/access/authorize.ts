@@ -10,6 +10,6 @@ export function authorize(identity: Identity, permission: Permission): void {
   })
 }
 
-export function mayDo(identity: Identity, permission: Permission): boolean {
+function mayDo(identity: Identity, permission: Permission): boolean {
   return Object.hasOwn(PERMISSIONS_OF, identity.role) && PERMISSIONS_OF[identity.role].has(permission)
 }

@@ -113,7 +113,7 @@ async function readSecretFile(path: string, isMultiline: boolean): Promise<strin
 }
 
 /** `privateKey` is asked for as PATCHBAY_SECRET_PRIVATE_KEY. */
-export function variableOf(name: string): string {
+function variableOf(name: string): string {
   return `${SECRET_PREFIX}${name
     .replaceAll(/([a-z0-9])([A-Z])/g, '$1_$2')
     .replaceAll('-', '_')

@@ -5,6 +5,7 @@ import { action, readAll, type Options, type Run } from './command.ts'
 import { collect, isOn, pairs, text, texts, wholeNumber, wrong } from './given.ts'
 import { sendFiles } from './send-files.ts'
 import { printable } from './printable.ts'
+import { whileWaiting } from './waiting.ts'
 import { numberText, textPairs, textTable } from './text-table.ts'
 
 export function addTableCommands(program: Command): void {
@@ -112,20 +113,21 @@ async function makeVersion(
   const existing = (await readAll((query) => client.tables.list({ query }))).find(
     (table) => table.name.toLowerCase() === name.toLowerCase(),
   )
-  if (existing !== undefined) return refresh(client, existing, how, options)
-  return client.tables.import({
-    body: {
-      ...how,
-      name,
-      key: text(options, 'key') ?? (await askForKey(run, client, how)),
-      isProfile: isOn(options, 'profile'),
-      tags: tagsOf(options),
-      labels: Object.fromEntries(pairs(texts(options, 'label'), '--label')),
-    },
-  })
+  if (existing !== undefined) return refresh(run, client, existing, how, options)
+  const key = text(options, 'key') ?? (await askForKey(run, client, how))
+  const body = {
+    ...how,
+    name,
+    key,
+    isProfile: isOn(options, 'profile'),
+    tags: tagsOf(options),
+    labels: Object.fromEntries(pairs(texts(options, 'label'), '--label')),
+  }
+  return whileWaiting(run.terminal, 'importing', client.tables.import({ body, signal: run.interrupt.signal }))
 }
 
 async function refresh(
+  run: Run,
   client: Client,
   table: Table,
   how: Omit<Parameters<Client['tables']['refresh']>[0]['body'], 'allowSchemaChange'>,
@@ -138,10 +140,9 @@ async function refresh(
       `The table ${table.name} is there already, with the key ${table.key}`,
       'Leave --key out to import its next version, or choose another --name',
     )
-  const imported = await client.tables.refresh({
-    params: { table: table.id },
-    body: { ...how, allowSchemaChange: isOn(options, 'allowSchemaChange') },
-  })
+  const body = { ...how, allowSchemaChange: isOn(options, 'allowSchemaChange') }
+  const making = client.tables.refresh({ params: { table: table.id }, body, signal: run.interrupt.signal })
+  const imported = await whileWaiting(run.terminal, 'importing', making)
   const edited = await editTable(client, table.id, options)
   return edited === undefined ? imported : { ...imported, table: edited }
 }

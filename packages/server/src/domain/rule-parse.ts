@@ -5,8 +5,8 @@
 import { Problem } from './problem.ts'
 import type { Literal, Operand, Rule } from './segment.ts'
 
-export const RULE_DEPTH_MAX = 20
-export const RULE_NODES_MAX = 500
+const RULE_DEPTH_MAX = 20
+const RULE_NODES_MAX = 500
 const CHOICES_MAX = 10_000
 const TEXT_MAX = 10_000
 const DAYS_MAX = 36_500

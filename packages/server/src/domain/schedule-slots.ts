@@ -121,6 +121,6 @@ function inBlackout(schedule: Schedule, moment: number): boolean {
   })
 }
 
-export function minuteOfDay(time: string): number {
+function minuteOfDay(time: string): number {
   return Number(time.slice(0, 2)) * 60 + Number(time.slice(3, 5))
 }

@@ -1,6 +1,6 @@
 /**
  * When an export runs by itself. Times are of `timeZone` (IANA). `on: false` keeps the rest.
- * `slots` below turns it into moments; a slot in the hour that daylight saving skips runs at the first moment after it,
+ * `nextSlots` turns it into moments; a slot in the hour that daylight saving skips runs at the first moment after it,
  * one in the hour that comes twice runs once, the first time.
  */
 export interface Schedule {

@@ -86,7 +86,8 @@ describe('parseRule', () => {
     [{ on: { field: 'a' }, isEmpty: 'yes' }, 'rule.isEmpty'],
     [{ on: { field: 'a', table: 'b' }, isEmpty: true }, 'rule.on.table'],
     [{ on: 'a', isEmpty: true }, 'rule.on'],
-    [{ on: { aggregate: 'median', table: 'a', by: 'b' }, equals: 1 }, 'rule.on'],
+    [{ on: { aggregate: 'median', table: 'a', by: 'b' }, equals: 1 }, 'rule.on.aggregate'],
+    [{ on: { table: 'a', by: 'b' }, equals: 1 }, 'rule.on'],
     [{ on: { ...count, where: { all: [{ x: 1 }] } }, equals: 1 }, 'rule.on.where.all[0]'],
     [JSON.parse('{"on":{"field":"a"},"equals":1,"__proto__":{}}'), 'rule.__proto__'],
   ])('refuses %j at %s', (json, path) => {

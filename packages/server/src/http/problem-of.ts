@@ -123,7 +123,7 @@ function plain(issue: Issue): string {
   return issue.message.replace(/^Invalid input: /, '')
 }
 
-export function pathText(path: Place): string {
+function pathText(path: Place): string {
   let text = ''
   for (const part of path) {
     if (typeof part === 'number') text += `[${part}]`

@@ -9,7 +9,7 @@ import { startAfterRefresh } from './after-refresh.ts'
 import type { Queue } from './queue.ts'
 
 /** Scheduled runs that may fail in a row before the schedule pauses itself, with one reason instead of an alert for each. */
-export const FAILURES_MAX = 10
+const FAILURES_MAX = 10
 
 export interface RunEnd {
   readonly status: RunStatus

@@ -14,10 +14,6 @@ export interface ConnectorFacts {
 }
 export type FindConnector = (connectorId: string) => ConnectorFacts | undefined
 
-export interface PlanningContext {
-  readonly findConnector: FindConnector
-}
-
 /** Everything but the ledgers, read as it is now. */
 export async function readBasis(
   db: Db,

@@ -5,6 +5,7 @@
  */
 import { Canceled, LeaseLost, ShuttingDown, type Lease, type RunOutcome } from '../engine/ports.ts'
 import type { RunId } from '../domain/ids.ts'
+import { Problem } from '../domain/problem.ts'
 import type { Store } from '../store/open-store.ts'
 import { beat, lockRun, putOff, readAttempts, takeRun, type Hold } from '../store/run-hold.ts'
 import { listCancelRequests, listRunning } from '../store/run-watch.ts'
@@ -44,11 +45,13 @@ export interface WorkerTiming {
 
 const TIMING: WorkerTiming = {
   pollMs: 500,
-  watchMs: 500,
+  watchMs: 250,
   beatMs: 4000,
   silentMs: 12_000,
   retryMs: [60_000, 300_000, 900_000],
 }
+
+const ANCHOR_MS = 1000
 
 export interface Worker {
   /** Runs that this worker is at. */
@@ -95,6 +98,7 @@ class RunWorker {
       this.#repeat(this.#timing.pollMs, () => this.#takeFromQueue(), true),
       this.#repeat(this.#timing.watchMs, () => this.#watch(), false),
       this.#repeat(this.#timing.beatMs, () => this.#beat(), false),
+      this.#repeat(ANCHOR_MS, () => options.store.anchorAudit(), false),
     ]
   }
 
@@ -151,7 +155,6 @@ class RunWorker {
   /** Runs that say they are running, and nobody is at them: their worker died, or is hung. */
   async #watch(): Promise<void> {
     const { store } = this.#options
-    await store.anchorAudit()
     for (const { id, by } of await listCancelRequests(store.db, this.runIds())) {
       this.#current.get(id)?.control.abort(new Canceled(`Canceled by ${by}`))
     }
@@ -243,8 +246,7 @@ class RunWorker {
       // Lost: it is somebody else's. Shutting down: it stays as it is, and the next worker goes on with it.
       if (error instanceof LeaseLost || error instanceof ShuttingDown) return
       onError(error, hold.runId)
-      const kind = error instanceof Error ? (errorCode(error) ?? error.name) : typeof error
-      await this.#tryLater(hold, attempts, `Patchbay could not go on (${kind}); see the log with the run's id`)
+      await this.#tryLater(hold, attempts, reasonOf(error))
     }
   }
 
@@ -270,6 +272,13 @@ interface Claim {
   readonly from: readonly ('queued' | 'failed-retrying' | 'running')[]
   /** Takes its job off the queue; undefined where there is none. */
   readonly done: (() => Promise<void>) | undefined
+}
+
+/** A `Problem` may be shown; of any other error only its kind. */
+function reasonOf(error: unknown): string {
+  if (error instanceof Problem) return `${error.message}. ${error.cure}`
+  const kind = error instanceof Error ? (errorCode(error) ?? error.name) : typeof error
+  return `Patchbay could not go on (${kind}); see the log with the run's id`
 }
 
 /** A file system's or a database's short code, such as ENOSPC. */

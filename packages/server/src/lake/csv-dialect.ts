@@ -87,7 +87,7 @@ function looksLikeHeader(records: readonly (readonly CsvCell[])[]): boolean {
 }
 
 /** Cuts the start of a file into records, leniently: the engine judges, this only looks. Empty lines are skipped. */
-export function splitCsv(text: string, isWhole: boolean, delimiter: string, quote: string): CsvCell[][] {
+function splitCsv(text: string, isWhole: boolean, delimiter: string, quote: string): CsvCell[][] {
   const records: CsvCell[][] = []
   let at = 0
   while (at < text.length && records.length < RECORDS_LOOKED_AT) {

@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdir, mkdtemp, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { requirement } from '../../../../checks/requirement.ts'
 import type { DuckDb } from './duckdb.ts'
@@ -168,7 +169,7 @@ describe('sixty hostile statements', () => {
     'read and write nothing outside in the sandbox with all locks off [needs bubblewrap]',
     { skip: !requirement('bubblewrap').available },
     async () => {
-      const program = join(import.meta.dirname, 'unlocked-test-support.ts')
+      const program = fileURLToPath(new URL('unlocked-test-support.ts', import.meta.url))
       const args = sandboxArguments({ read: [], write: [inside] }, [process.execPath, '--no-warnings', program])
       const { status, stdout, stderr } = spawnSync(requirement('bubblewrap').path ?? '', args, {
         env: {},

@@ -1,8 +1,9 @@
 /** All or nothing: whatever stops an import, the versions before it stand as they were, and nothing half is ever in sight. */
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { mkdir, readFile, readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -157,6 +158,42 @@ describe('whatever texts the cells hold', () => {
   })
 })
 
+const canMount = process.getuid?.() === 0 && spawnSync('unshare', ['-m', 'true']).status === 0
+
+describe('a full disk', () => {
+  it.skipIf(!canMount)(
+    'is said as such, leaves nothing, and does no harm once there is room (needs root for a small tmpfs)',
+    async () => {
+      const root = join(lake.root, 'full')
+      const tables = join(root, 'tables')
+      await mkdir(tables, { recursive: true })
+      const mount = (...options: readonly string[]): void => {
+        expect(spawnSync('mount', [...options, tables]).status).toBe(0)
+      }
+      mount('-t', 'tmpfs', '-o', 'size=400k', 'tmpfs')
+      try {
+        const tableId = newTable()
+        const [plain, utf16] = [
+          await bigFile(),
+          await writeSource(lake, Buffer.from('id,a\n1,x\n'.padEnd(2_000_000, '2,y\n'), 'utf16le')),
+        ]
+        const limits = { memoryLimitMb: 256, threads: 1, signal: new AbortController().signal }
+        for (const file of [plain, utf16]) {
+          const source = { format: 'csv', files: [file] } as const
+          const error = await refusal(importTable({ root, tableId, version: 1, source, key: 'id', ...limits }))
+          expect([error.code, error.message]).toEqual(['unavailable', 'There is no more room on the disk'])
+          expect(await readdir(join(tables, tableId))).toEqual([])
+        }
+        mount('-o', 'remount,size=64m')
+        const source = { format: 'csv', files: [plain] } as const
+        expect((await importTable({ root, tableId, version: 1, source, key: 'id', ...limits })).rows).toBe(BIG_ROWS)
+      } finally {
+        spawnSync('umount', ['-l', tables])
+      }
+    },
+  )
+})
+
 const BIG_ROWS = 250_000
 let big: { path: string; name: string } | undefined
 
@@ -168,7 +205,7 @@ async function bigFile(): Promise<{ path: string; name: string }> {
 }
 
 async function killImport(tableId: TableId, path: string, afterMs: number): Promise<void> {
-  const program = join(import.meta.dirname, 'killed-import-test-support.ts')
+  const program = fileURLToPath(new URL('killed-import-test-support.ts', import.meta.url))
   const child = spawn(process.execPath, ['--no-warnings', program, lake.root, tableId, path], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })

@@ -104,7 +104,7 @@ export async function importTable(options: ImportOptions): Promise<ImportedTable
       await db.close()
     }
   } catch (error) {
-    throw error instanceof DuckDbError ? asProblem(error) : error
+    throw asProblem(error)
   } finally {
     await folder.remove()
   }
@@ -319,10 +319,15 @@ function imported(
 }
 
 /** What a person can do something about; the rest is a bug. */
-function asProblem(error: DuckDbError): Error {
-  const about = (message: string, cure: string): Problem => new Problem('unavailable', message, { cure, cause: error })
-  if (error.kind === 'disk-full') return about('There is no more room on the disk', 'Make room, then import again.')
-  if (error.kind === 'out-of-memory')
+function asProblem(cause: unknown): unknown {
+  const about = (message: string, cure: string): Problem => new Problem('unavailable', message, { cure, cause })
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  const kind = cause instanceof DuckDbError ? cause.kind : undefined
+  if (kind === 'disk-full' || code === 'ENOSPC' || code === 'EDQUOT') {
+    return about('There is no more room on the disk', 'Make room, then import again.')
+  }
+  if (kind === 'out-of-memory') {
     return about('The import needs more memory than it may take', 'Raise the memory limit of the data engine.')
-  return error
+  }
+  return cause
 }

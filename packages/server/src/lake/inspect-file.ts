@@ -101,7 +101,7 @@ async function formatOf(path: string): Promise<ImportFormat> {
 }
 
 /** What is most likely the key: by its name among the candidates, else the first of them. */
-export function suggestKey(fields: Inspection['fields']): string | null {
+function suggestKey(fields: Inspection['fields']): string | null {
   const candidates = fields.filter(({ isKeyCandidate }) => isKeyCandidate === true).map(({ name }) => name)
   const byName =
     candidates.find((name) => /^(?:id|key|uuid|guid)$/i.test(name)) ?? candidates.find((name) => /id$|key$/i.test(name))

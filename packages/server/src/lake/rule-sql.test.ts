@@ -193,8 +193,8 @@ const orderRow = fc.record({
 })
 
 function comparisonOn(on: Operand, type: FieldType): fc.Arbitrary<Rule> {
-  const value = VALUES[type]
-  const number = type === 'integer' ? fc.oneof(integer, decimal) : value
+  const value: fc.Arbitrary<string | number | boolean> = VALUES[type]
+  const number: typeof value = type === 'integer' ? fc.oneof(integer, decimal) : value
   const rules: fc.Arbitrary<Rule>[] = [
     fc.record({ on: fc.constant(on), equals: number }),
     fc.record({ on: fc.constant(on), oneOf: fc.array(number, { minLength: 1, maxLength: 4 }) }),

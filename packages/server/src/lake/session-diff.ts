@@ -9,11 +9,11 @@ import {
   countByFile,
   countCompared,
   countVanishing,
-  dueRows,
+  dueOfAll,
+  dueOfCompared,
   ledgerRows,
   sortedPiece,
   summariseOutbox,
-  uncomparedRows,
   wholeLedger,
   type OutboxPiece,
 } from './plan-sql/diff-sql.ts'
@@ -129,33 +129,45 @@ async function wholeContext(lake: Lake, whole: Extract<LedgerRef, { kind: 'whole
   return prepareSelection(lake, whole.source, then, lake.files.temporary('parquet'))
 }
 
-/** Compares, then finds what is due, then sorts it: three narrow passes, of which only the first goes through the columns. */
+/** Compares, then finds what is due, then sorts it: narrow passes, of which only the first goes through the columns. */
 async function writeOutbox(
-  { db, files, plan }: Lake,
+  lake: Lake,
   source: PlanSource,
   context: SelectContext,
   ledgerPath: string | null,
 ): Promise<Changes> {
-  const compared = files.temporary('parquet')
-  const again = plan.retryOf?.include === 'rejected-and-uncertain'
-  const comparing =
-    ledgerPath === null ? uncomparedRows(source, context) : comparedRows(source, context, ledgerPath, again)
-  await copyParquet(db, comparing, compared)
-  const [counts] = await db.rows(countCompared(compared))
-  if (ledgerPath !== null && context.onlyIn === null && count(counts?.['ledger_rows']) !== source.ledger?.rows) {
-    throw new Error(`The ledger of ${source.name} has not the rows that the control store says`)
-  }
+  const { db, files, plan } = lake
   const due = files.temporary('parquet')
-  const removalPieces = Math.max(1, Math.ceil(count(counts?.['open']) / PIECE_ROWS))
-  await copyParquet(db, dueRows(compared, ledgerPath, plan.mode, removalPieces), due)
-  await rm(compared)
+  const matched =
+    ledgerPath === null ? { unchanged: 0, uncertainBefore: 0 } : await writeDue(lake, source, context, ledgerPath, due)
+  if (ledgerPath === null) await copyParquet(db, dueOfAll(source, context), due)
   const { outbox } = files.source(source.name)
   await files.publishFolder(outbox, async (folder) => sortInto(db, due, folder))
   await rm(due)
   const pieces = await readPieces(db, outbox)
   const changes = await summary(db, pieces)
   if (plan.delivers !== 'rows' && changes.removed > 0) await checkRemovals(db, source, pieces)
-  return { unchanged: count(counts?.['unchanged']), uncertainBefore: count(counts?.['uncertain']), ...changes }
+  return { ...matched, ...changes }
+}
+
+async function writeDue(
+  { db, files, plan }: Lake,
+  source: PlanSource,
+  context: SelectContext,
+  ledgerPath: string,
+  due: string,
+): Promise<Pick<Changes, 'unchanged' | 'uncertainBefore'>> {
+  const compared = files.temporary('parquet')
+  const again = plan.retryOf?.include === 'rejected-and-uncertain'
+  await copyParquet(db, comparedRows(source, context, ledgerPath, again), compared)
+  const [counts] = await db.rows(countCompared(compared))
+  if (context.onlyIn === null && count(counts?.['ledger_rows']) !== source.ledger?.rows) {
+    throw new Error(`The ledger of ${source.name} has not the rows that the control store says`)
+  }
+  const removalPieces = Math.max(1, Math.ceil(count(counts?.['open']) / PIECE_ROWS))
+  await copyParquet(db, dueOfCompared(compared, ledgerPath, plan.mode, removalPieces), due)
+  await rm(compared)
+  return { unchanged: count(counts?.['unchanged']), uncertainBefore: count(counts?.['uncertain']) }
 }
 
 async function sortInto(db: Lake['db'], due: string, folder: string): Promise<readonly string[]> {

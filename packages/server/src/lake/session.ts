@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import type { LedgerRef, Plan, PlanSource } from '../domain/plan.ts'
 import type { StartDuckDb } from './duckdb.ts'
 import { settleLedger, writeExceptions, writeRejects } from './session-answers.ts'
+import { outOfRoom } from './out-of-room.ts'
 import { outboxBatches, writeSample } from './session-batches.ts'
 import { diffSource } from './session-diff.ts'
 import { RunFiles } from './session-files.ts'
@@ -43,16 +44,31 @@ function readPaths(files: RunFiles, plan: Plan, source: PlanSource): string[] {
 
 function sessionOver(lake: Lake): LakeSession {
   const parts = new Parts(lake)
+  const told = <A extends readonly unknown[], T>(work: (...args: A) => T | Promise<T>) => {
+    return async (...args: A): Promise<T> => {
+      try {
+        return await work(...args)
+      } catch (error) {
+        throw outOfRoom(error)
+      }
+    }
+  }
   return {
-    diff: async (source) => diffSource(lake, source),
-    batches: (source, diff, limits, from) => outboxBatches(lake, source, diff, limits, from),
+    diff: told((source) => diffSource(lake, source)),
+    async *batches(source, diff, limits, from) {
+      try {
+        yield* outboxBatches(lake, source, diff, limits, from)
+      } catch (error) {
+        throw outOfRoom(error)
+      }
+    },
     countParts,
-    writePart: async (source, diff, part, format) => parts.write(source, diff, part, format),
-    writeModel: async (plan, files) => writeModel(lake, plan, files),
-    writeExceptions: async (source, key, exceptions) => writeExceptions(lake, source, key, exceptions),
-    settleLedger: async (source, diff, answered): Promise<LedgerRef> => settleLedger(lake, source, diff, answered),
-    writeRejects: async (source, diff, answered) => writeRejects(lake, source, diff, answered),
-    writeSample: async (source, diff, rows) => writeSample(lake, source, diff, rows),
+    writePart: told((source, diff, part, format) => parts.write(source, diff, part, format)),
+    writeModel: told((plan, files) => writeModel(lake, plan, files)),
+    writeExceptions: told((source, key, exceptions) => writeExceptions(lake, source, key, exceptions)),
+    settleLedger: told((source, diff, answered): Promise<LedgerRef> => settleLedger(lake, source, diff, answered)),
+    writeRejects: told((source, diff, answered) => writeRejects(lake, source, diff, answered)),
+    writeSample: told((source, diff, rows) => writeSample(lake, source, diff, rows)),
     async close() {
       await lake.db.close()
       await parts.close()

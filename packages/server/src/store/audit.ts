@@ -34,7 +34,7 @@ export type AuditVerdict =
   /** `seq` is where the chain breaks: the first entry that is not what was written. */
   | { readonly ok: false; readonly seq: number; readonly what: 'edited' | 'missing' | 'cut off' | 'rewritten' }
 
-export const EMPTY_HEAD: AuditHead = { seq: 0, hash: '0'.repeat(64) }
+const EMPTY_HEAD: AuditHead = { seq: 0, hash: '0'.repeat(64) }
 /** Any number that nobody else uses for an advisory lock of this database. */
 const LOCK = 7_205_001
 const PAGE = 2000

@@ -47,7 +47,7 @@ export async function readConnection(db: Db, reference: string): Promise<Connect
   return connection
 }
 
-export async function findConnection(db: Db, reference: string): Promise<Connection | undefined> {
+async function findConnection(db: Db, reference: string): Promise<Connection | undefined> {
   const query = selectConnections(db)
   const row = await (
     isId('connection', reference)

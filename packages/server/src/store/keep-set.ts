@@ -14,7 +14,7 @@ export interface KeepSet {
   readonly uploads: ReadonlySet<string>
 }
 
-export const VERSIONS_KEPT = 3
+const VERSIONS_KEPT = 3
 
 /** `runsSince`: finished runs keep their folder (rejects, outbox) as long as they are not older. Read in one transaction. */
 export async function keepSet(db: Db, runsSince: Date): Promise<KeepSet> {
@@ -54,7 +54,7 @@ export async function keepSet(db: Db, runsSince: Date): Promise<KeepSet> {
 
   const runs = await db
     .selectFrom('run')
-    .select(['id', 'plan', 'status', 'settled_at'])
+    .select(['id', 'plan', 'retry_of'])
     .where((where) =>
       where.or([
         where('status', 'in', OPEN_STATUSES),
@@ -63,12 +63,13 @@ export async function keepSet(db: Db, runsSince: Date): Promise<KeepSet> {
     )
     .execute()
   for (const { plan } of runs) keepPlan(plan, keepSource, keepLedger)
-  const recent = await db.selectFrom('run').select('id').where('created_at', '>=', runsSince).execute()
+  const recent = await db.selectFrom('run').select(['id', 'retry_of']).where('created_at', '>=', runsSince).execute()
   const uploads = await db.selectFrom('upload').select('id').execute()
   return {
     tableVersions,
     ledgers,
-    runs: new Set([...runs, ...recent].map(({ id }) => id)),
+    // A retry reads the rejected rows of the run that it retries.
+    runs: new Set([...runs, ...recent].flatMap((run) => [run.id, ...(run.retry_of === null ? [] : [run.retry_of])])),
     uploads: new Set(uploads.map(({ id }) => id)),
   }
 }

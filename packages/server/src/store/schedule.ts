@@ -127,16 +127,6 @@ export async function countScheduledRun(
   return reason
 }
 
-/** For the scheduler's sleep: when the next slot is due. */
-export async function earliestSlot(db: Db): Promise<Date | null> {
-  const row = await db
-    .selectFrom('schedule')
-    .select((select) => select.fn.min('next_at').as('at'))
-    .where('next_at', 'is not', null)
-    .executeTakeFirst()
-  return row?.at ?? null
-}
-
 /** Every schedule that waits for a slot, locked: for when the clock went back. */
 export async function listScheduled(
   tx: Tx,

@@ -40,8 +40,3 @@ export async function removeSecret(tx: Tx, connectionId: ConnectionId, field: st
     detail,
   })
 }
-
-/** Whether anything is sealed under the keys that the store names: if so, a new key file must not be made up. */
-export async function hasDataKeys(db: Db): Promise<boolean> {
-  return (await db.selectFrom('data_key').select('id').limit(1).executeTakeFirst()) !== undefined
-}

@@ -1,4 +1,4 @@
-import { isId, newId, type TableId } from '../domain/ids.ts'
+import { isId, type TableId } from '../domain/ids.ts'
 import { Problem } from '../domain/problem.ts'
 import type { PinnedTable, Table, TableField, TableVersion } from '../domain/table.ts'
 import { appendAudit } from './audit.ts'
@@ -138,11 +138,6 @@ export async function findTable(db: Db, reference: string): Promise<Table | unde
   return row === undefined ? undefined : tableOf(row)
 }
 
-export async function findProfileTable(db: Db): Promise<Table | undefined> {
-  const row = await db.selectFrom('table_').selectAll().where('is_profile', '=', true).executeTakeFirst()
-  return row === undefined ? undefined : tableOf(row)
-}
-
 export async function listTables(db: Db): Promise<readonly (Table & { readonly rows: number })[]> {
   const rows = await db
     .selectFrom('table_')
@@ -253,8 +248,6 @@ function tableOf(row: {
     createdAt: row.created_at,
   }
 }
-
-export const newTableId = (by: By): TableId => newId('table', by.randomBytes)
 
 /** Every table as it is now, for a plan: rules may speak of any of them. */
 export async function pinTables(

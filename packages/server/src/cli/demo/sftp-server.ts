@@ -73,6 +73,11 @@ interface OpenFolder {
 function serve(sftp: SFTPWrapper, folder: string): void {
   const files = new Map<number, fs.FileHandle>()
   const folders = new Map<number, OpenFolder>()
+  // A client that goes away in the middle leaves its files open.
+  sftp.on('close', () => {
+    for (const file of files.values()) file.close().catch(() => undefined)
+    files.clear()
+  })
   let nextHandle = 1
   const pathOf = (name: string): string => join(folder, normalize(`/${name}`))
   const handleOf = (handle: Buffer): number => handle.readUInt32BE(0)

@@ -5,7 +5,15 @@
  */
 import type { Mode } from '@patchbay/connector-sdk'
 import { parquetFiles, quoteText } from '../sql-text.ts'
-import { identityOf, sendableRows, type SelectContext, type SelectedSource } from './select-sql.ts'
+import {
+  identityOf,
+  rowIdentifiers,
+  rowKey,
+  sendableCells,
+  sendableRows,
+  type SelectContext,
+  type SelectedSource,
+} from './select-sql.ts'
 
 /**
  * The order of an outbox: removals first, since they make room below a service's limit, and then the rows in the order of
@@ -58,16 +66,17 @@ export function comparedRows(
   again: boolean,
 ): string {
   const fingerprint = again ? "CASE WHEN state <> 'uncertain' THEN fingerprint END" : 'fingerprint'
-  const ledger = `SELECT ${fingerprint} AS fingerprint, identity_hash, state = 'uncertain' AS uncertain, row, TRUE AS is_here
+  // All that memory holds of a ledger row. `uncertain` is NULL on lines without one.
+  const ledger = `SELECT ${fingerprint} AS fingerprint, identity_hash, state = 'uncertain' AS uncertain, CAST(row AS UINTEGER) AS row
     FROM (${ledgerRows(ledgerPath, lookedAt('l', context))})`
-  const sendable = `SELECT *, TRUE AS is_here FROM (${sendableRows(source, context)})`
-  const mine = (column: string): string => `CASE WHEN l.is_here IS NULL THEN c.${column} END AS ${column}`
-  return `SELECT c.is_here IS NOT NULL AND l.is_here IS NOT NULL AS matched,
-      c.is_here IS NOT NULL AND coalesce(l.uncertain, FALSE) AS uncertain,
-      c.is_here IS NOT NULL AS is_candidate,
-      ${['file', 'key', 'identifiers', 'identity_hash', 'fingerprint'].map(mine).join(', ')},
-      CASE WHEN c.is_here IS NULL THEN l.row END AS ledger_row
-    FROM (${sendable}) c FULL JOIN (${ledger}) l
+  const mine = (value: string): string => `CASE WHEN l.uncertain IS NULL THEN ${value} END`
+  return `SELECT c.f IS NOT NULL AND l.uncertain IS NOT NULL AS matched,
+      c.f IS NOT NULL AND coalesce(l.uncertain, FALSE) AS uncertain,
+      c.f IS NOT NULL AS is_candidate,
+      ${mine('c.f')} AS file, ${mine(rowKey(source, 'c'))} AS key, ${mine(rowIdentifiers(source, 'c'))} AS identifiers,
+      ${mine('c.identity_hash')} AS identity_hash, ${mine('c.fingerprint')} AS fingerprint,
+      CASE WHEN c.f IS NULL THEN l.row END AS ledger_row
+    FROM (${sendableCells(source, context)}) c FULL JOIN (${ledger}) l
       ON c.fingerprint = l.fingerprint AND c.identity_hash = l.identity_hash`
 }
 
@@ -86,43 +95,39 @@ export function countCompared(comparedPath: string): string {
     FROM ${parquetFiles([comparedPath])}`
 }
 
-/** Where the destination has nothing yet, or is replaced row by row: nothing to compare with. */
-export function uncomparedRows(source: SelectedSource, context: SelectContext): string {
-  return `SELECT FALSE AS matched, FALSE AS uncertain, TRUE AS is_candidate, file, key, identifiers, identity_hash, fingerprint,
-      CAST(NULL AS BIGINT) AS ledger_row
-    FROM (${sendableRows(source, context)})`
+/** What is due, in no order yet, where the destination has nothing, or is replaced row by row. */
+export function dueOfAll(source: SelectedSource, context: SelectContext): string {
+  return `SELECT file, 'added' AS change, key, identifiers, identity_hash, fingerprint FROM (${sendableRows(source, context)})`
 }
 
 /**
- * What is due, in no order yet. Where nothing is removed (`append`, `upsert`), ledger rows that are gone stay as they are.
- * Removals are dealt out over `removalPieces`, numbered upwards to -1.
+ * What is due of what did not match. Where nothing is removed (`append`, `upsert`), ledger rows that are gone stay as they
+ * are. Removals are dealt out over `removalPieces` by their keys, numbered upwards to -1.
  */
-export function dueRows(comparedPath: string, ledgerPath: string | null, mode: Mode, removalPieces: number): string {
+export function dueOfCompared(comparedPath: string, ledgerPath: string, mode: Mode, removalPieces: number): string {
   const compared = parquetFiles([comparedPath])
   const candidates = `SELECT file, key, identifiers, identity_hash, fingerprint FROM ${compared} WHERE is_candidate AND NOT matched`
-  const due = (change: string, from: string): string =>
-    `SELECT ${ROWS_LANE} AS lane, c.file, ${change} AS change, c.key, c.identifiers, c.identity_hash, c.fingerprint FROM ${from}`
-  if (ledgerPath === null) return due("'added'", `(${candidates}) c`)
   const open = `SELECT l.key, l.identifiers, l.identity_hash, l.fingerprint FROM (${ledgerRows(ledgerPath)}) l
     WHERE l.row IN (SELECT ledger_row FROM ${compared} WHERE NOT is_candidate)`
-  const joined = (side: string): string =>
-    `(${candidates}) c ${side} JOIN (${open}) l ON ${identityOf('c')} = ${identityOf('l')}`
-  const kept = due("CASE WHEN l.key IS NULL THEN 'added' ELSE 'changed' END", joined('LEFT'))
-  if (mode !== 'mirror') return kept
-  const removed = `SELECT row_number() OVER (PARTITION BY l.key ORDER BY l.identifiers) AS lane,
-      CAST(l.identity_hash % ${removalPieces} AS INTEGER) - ${removalPieces} AS file, 'removed' AS change,
-      l.key, l.identifiers, l.identity_hash, l.fingerprint
-    FROM ${joined('RIGHT')} WHERE c.key IS NULL`
-  return `${kept} UNION ALL ${removed}`
+  const pick = (column: string): string => `CASE WHEN c.key IS NULL THEN l.${column} ELSE c.${column} END AS ${column}`
+  const piece = `CAST(hash(l.key) % ${removalPieces} AS INTEGER) - ${removalPieces}`
+  return `SELECT CASE WHEN c.key IS NULL THEN ${piece} ELSE c.file END AS file,
+      CASE WHEN c.key IS NULL THEN 'removed' WHEN l.key IS NULL THEN 'added' ELSE 'changed' END AS change,
+      ${['key', 'identifiers', 'identity_hash', 'fingerprint'].map(pick).join(', ')}
+    FROM (${candidates}) c ${mode === 'mirror' ? 'FULL' : 'LEFT'} JOIN (${open}) l ON ${identityOf('c')} = ${identityOf('l')}`
 }
 
 export function countByFile(duePath: string): string {
   return `SELECT file, count(*) AS rows FROM ${parquetFiles([duePath])} GROUP BY file ORDER BY file`
 }
 
-/** One piece of the outbox: what is due in neighbouring files, in order. */
+/** One piece of the outbox: what is due in neighbouring files, in order. All removals of a key are in one piece. */
 export function sortedPiece(duePath: string, files: readonly number[]): string {
-  return `SELECT * FROM ${parquetFiles([duePath])} WHERE file BETWEEN ${files[0] ?? 0} AND ${files.at(-1) ?? 0} ORDER BY ${ORDER}`
+  const [first = 0] = files
+  const removal = 'row_number() OVER (PARTITION BY file < 0, key ORDER BY identifiers)'
+  const lane = first < 0 ? `CASE WHEN file < 0 THEN ${removal} ELSE ${ROWS_LANE} END` : String(ROWS_LANE)
+  return `SELECT ${lane} AS lane, * FROM ${parquetFiles([duePath])}
+    WHERE file BETWEEN ${first} AND ${files.at(-1) ?? first} ORDER BY ${ORDER}`
 }
 
 /**
@@ -159,11 +164,9 @@ export function settledLedger(
   { ranges, exceptions }: SettledRanges,
   now: string,
 ): string {
-  const inRanges = ranges === null ? '' : `ASOF JOIN (${rangeRows(ranges)}) r ON o.seq >= r.first`
-  const withinRange = ranges === null ? 'TRUE' : 'o.seq <= r.last'
   const done = `SELECT o.*, coalesce(e.status, 'accepted') AS outcome
-    FROM ${outboxRows(pieces)} o ${inRanges} LEFT JOIN (${exceptions}) e ON e.seq = o.seq
-    WHERE ${withinRange} AND coalesce(e.status, 'accepted') IN ('accepted', 'uncertain')`
+    FROM ${outboxRows(pieces)} o LEFT JOIN (${exceptions}) e ON e.seq = o.seq
+    WHERE ${ranges === null ? 'TRUE' : isWithin('o.seq', ranges)} AND coalesce(e.status, 'accepted') IN ('accepted', 'uncertain')`
   const kept = `SELECT key, identifiers, identity_hash, fingerprint, outcome AS state, ${timestamp(now)} AS since, change
     FROM (${done})`
   if (ledgerPath === null) return `SELECT ${LEDGER_COLUMNS} FROM (${kept}) WHERE change <> 'removed'`
@@ -176,10 +179,13 @@ export function settledLedger(
     WHERE d.change IS NULL OR d.change <> 'removed' OR d.state = 'uncertain'`
 }
 
-function rangeRows(ranges: readonly { readonly first: number; readonly last: number }[]): string {
-  // Nothing was answered: a range that no row is in.
-  const values = ranges.length === 0 ? ['(0, 0)'] : ranges.map(({ first, last }) => `(${first}, ${last})`)
-  return `SELECT CAST(first AS BIGINT) AS first, CAST(last AS BIGINT) AS last FROM (VALUES ${values.join(', ')}) v(first, last)`
+/** Mostly there is one range. Where a run was canceled with many batches on their way, the numbers are listed instead. */
+function isWithin(seq: string, ranges: readonly { readonly first: number; readonly last: number }[]): string {
+  if (ranges.length === 0) return 'FALSE'
+  if (ranges.length <= 20)
+    return `(${ranges.map(({ first, last }) => `${seq} BETWEEN ${first} AND ${last}`).join(' OR ')})`
+  const values = ranges.map(({ first, last }) => `(${first}, ${last})`).join(', ')
+  return `${seq} IN (SELECT unnest(range(a, b + 1)) FROM (VALUES ${values}) v(a, b))`
 }
 
 function timestamp(iso: string): string {

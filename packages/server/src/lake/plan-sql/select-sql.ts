@@ -122,14 +122,20 @@ function selectedRows(source: SelectedSource, context: SelectContext, files?: re
 
 /** `identityOf` for a row of `selectedRows`. */
 function rowIdentity(source: SelectedSource): string {
-  return identifierColumns(source).length > 0 ? identifiersJson(source) : `chr(1) || b.${ROW_NAMES.key}`
+  return identifierColumns(source).length > 0 ? rowIdentifiers(source, 'b') : `chr(1) || b.${ROW_NAMES.key}`
 }
 
-function identifiersJson(source: SelectedSource): string {
+/** The row key's text, from a row of `sendableCells`. */
+export function rowKey(source: SelectedSource, alias: string): string {
+  return plainText(`${alias}.${ROW_NAMES.rawKey}`, keyField(source).type)
+}
+
+/** The identifiers as JSON, from a row of `sendableCells`. */
+export function rowIdentifiers(source: SelectedSource, alias: string): string {
   const values = byName(source.columns).filter(({ column }) => column.identifier)
   if (values.length === 0) return 'CAST(NULL AS VARCHAR)'
   return jsonObject(
-    values.map(({ column, at }) => ({ name: column.to, type: column.type, value: `b.${columnName(at)}` })),
+    values.map(({ column, at }) => ({ name: column.to, type: column.type, value: `${alias}.${columnName(at)}` })),
   )
 }
 
@@ -202,21 +208,29 @@ export function setAsideRows(source: SelectedSource, context: SelectContext): st
   return `${suppressed}${merged}`
 }
 
-/** Every row that would be sent: `file`, `key`, what the difference compares, and the target columns. */
-export function sendableRows(source: SelectedSource, context: SelectContext, files?: readonly number[]): string {
+/**
+ * Every row that would be sent, by its cells: `f`, `r`, the target columns, and the two hashes that the difference compares.
+ * The texts of key and identifiers cost more than these, and most rows need none.
+ */
+export function sendableCells(source: SelectedSource, context: SelectContext, files?: readonly number[]): string {
   const merged =
     context.mergedPath === null
       ? ''
       : ` AND NOT EXISTS (SELECT 1 FROM ${parquetFiles([context.mergedPath])} m WHERE m.key = b.${ROW_NAMES.key})`
   const list = [
-    `b.${ROW_NAMES.file} AS file`,
-    `b.${ROW_NAMES.key} AS key`,
-    `${identifiersJson(source)} AS identifiers`,
+    `b.${ROW_NAMES.file}`,
+    `b.${ROW_NAMES.rawKey}`,
     `${identityHash(source)} AS identity_hash`,
     `${fingerprint(source)} AS fingerprint`,
     ...source.columns.map((_, at) => `b.${columnName(at)}`),
   ]
   return `SELECT ${list.join(', ')} FROM (${selectedRows(source, context, files)}) b WHERE ${isSendable(source, context)}${merged}`
+}
+
+/** The same with `file`, `key` and `identifiers` written out. */
+export function sendableRows(source: SelectedSource, context: SelectContext, files?: readonly number[]): string {
+  const texts = `s.${ROW_NAMES.file} AS file, ${rowKey(source, 's')} AS key, ${rowIdentifiers(source, 's')} AS identifiers`
+  return `SELECT ${texts}, s.* FROM (${sendableCells(source, context, files)}) s`
 }
 
 /** What `hash()` makes of a value of every type and of NULL: see `LedgerRef`. */
