@@ -37,7 +37,7 @@ interface Measured {
   readonly memoryMbAtMost?: number
 }
 
-export function figureOf(measured: Measured): Figure {
+function figureOf(measured: Measured): Figure {
   const { rows, seconds, limitSeconds, ratioAtLeast, memoryMb, memoryMbAtMost = null } = measured
   const ratio = limitSeconds / seconds
   return {

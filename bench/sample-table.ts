@@ -1,8 +1,6 @@
 import { join } from 'node:path'
 import { startDuckDb } from '../packages/server/src/lake/duckdb-process.ts'
 
-export const COLUMNS = 20
-
 /** Twenty columns of mixed types for rows `from` to `to`: numbers, dates, times, switches, short and long text, some empty. */
 function columns(from: number, to: number, changedShare = 0): string {
   const every = changedShare === 0 ? 0 : Math.round(1 / changedShare)

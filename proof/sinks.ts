@@ -54,7 +54,7 @@ async function empty(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true })
 }
 
-export async function folderSink(root: string): Promise<Sink> {
+async function folderSink(root: string): Promise<Sink> {
   const folder = join(root, 'folder-sink')
   await empty(folder)
   return {
@@ -71,7 +71,7 @@ export async function folderSink(root: string): Promise<Sink> {
   }
 }
 
-export async function sftpSink(root: string): Promise<Sink> {
+async function sftpSink(root: string): Promise<Sink> {
   const folder = join(root, 'sftp-sink')
   await empty(join(folder, 'out'))
   const server = await startSftpServer(folder, 'proof-password')
@@ -89,7 +89,7 @@ export async function sftpSink(root: string): Promise<Sink> {
   }
 }
 
-export async function postgresqlSink(): Promise<Sink> {
+async function postgresqlSink(): Promise<Sink> {
   const server = await startPostgresql()
   const query = async (text: string): Promise<readonly Record<string, unknown>[]> => {
     const client = new pg.Client({ connectionString: server.url })
@@ -122,7 +122,7 @@ export async function postgresqlSink(): Promise<Sink> {
 }
 
 /** `keyed` drops a batch whose id it has seen and gives the same answer again; `blind` takes everything as it comes. */
-export async function webhookSink(repeat: 'keyed' | 'blind'): Promise<Sink> {
+async function webhookSink(repeat: 'keyed' | 'blind'): Promise<Sink> {
   let effects = new Map<string, number>()
   let answers = new Map<string, string>()
   const take = (request: IncomingMessage, body: string): string => {

@@ -65,7 +65,7 @@ export function partFileName(name: PartName, format: FileFormat | 'csv-for-load'
   return `${name.stem}/${parts.join('_')}.${fileEnding(format)}`
 }
 
-export function fileEnding(format: FileFormat | 'csv-for-load'): string {
+function fileEnding(format: FileFormat | 'csv-for-load'): string {
   if (format === 'csv-for-load') return 'load.csv'
   switch (format.type) {
     case 'csv':

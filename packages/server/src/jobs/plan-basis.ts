@@ -1,6 +1,6 @@
 import type { Connection } from '../domain/connection.ts'
 import { destinationDigest } from '../domain/endpoint-identity.ts'
-import { planSources, type PlanBasis, type PlannedExport } from '../domain/make-plan.ts'
+import type { PlanBasis, PlannedExport } from '../domain/make-plan.ts'
 import { Problem } from '../domain/problem.ts'
 import type { Db } from '../store/schema.ts'
 import { listSegments } from '../store/segment.ts'
@@ -49,15 +49,4 @@ export async function readBasis(
     },
     destinationDigest: destinationDigest(identity, planned.destinationType, planned.destination),
   }
-}
-
-/** Throws the `Problem` that a run of this draft would end with. */
-export async function checkPlan(
-  db: Db,
-  findConnector: FindConnector,
-  draft: PlannedExport,
-  connection: Connection,
-  now: Date,
-): Promise<void> {
-  planSources((await readBasis(db, findConnector, draft, connection, now)).basis)
 }

@@ -176,7 +176,7 @@ export interface FileSum {
 }
 
 /** Reads the file once, for its size and digest, after it was flushed. */
-export async function sumOf(path: string): Promise<FileSum> {
+async function sumOf(path: string): Promise<FileSum> {
   const file = await open(path, 'r')
   try {
     const digest = createHash('sha256')

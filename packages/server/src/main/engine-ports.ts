@@ -10,7 +10,6 @@ import type { Clock, DestinationPort, LakePort } from '../engine/ports.ts'
 import type { FindConnector } from '../jobs/plan-basis.ts'
 import { startDuckDb } from '../lake/duckdb-process.ts'
 import { openLakeSession } from '../lake/session.ts'
-import { tellFaults } from '../lake/session-faults.ts'
 import { readConnection } from '../store/connection.ts'
 import type { Db } from '../store/schema.ts'
 import type { Vault } from '../vault/vault.ts'
@@ -28,7 +27,7 @@ export function makeClock(now: () => Date): Clock {
 
 export function makeEngineLake(root: string, limits: EngineLimits): LakePort {
   return {
-    open: async (plan, signal) => tellFaults(await openLakeSession({ root, startDuckDb, ...limits }, plan, signal)),
+    open: (plan, signal) => openLakeSession({ root, startDuckDb, ...limits }, plan, signal),
   }
 }
 

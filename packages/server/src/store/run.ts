@@ -120,35 +120,6 @@ export async function listRuns(
   return (await query.execute()).map(runOf)
 }
 
-/** The newest run that delivers, whatever started it, of each of these exports. */
-export async function lastRuns(db: Db, exportIds: readonly ExportId[]): Promise<ReadonlyMap<ExportId, Run>> {
-  if (exportIds.length === 0) return new Map()
-  const rows = await selectRuns(db)
-    .where(
-      'run.id',
-      'in',
-      db
-        .selectFrom('export as one')
-        .innerJoinLateral(
-          (inner) =>
-            inner
-              .selectFrom('run as newest')
-              .select('newest.id')
-              .whereRef('newest.export_id', '=', 'one.id')
-              .where('newest.purpose', '=', 'deliver')
-              .orderBy('newest.created_at', 'desc')
-              .orderBy('newest.id', 'desc')
-              .limit(1)
-              .as('newest'),
-          (join) => join.onTrue(),
-        )
-        .where('one.id', 'in', [...exportIds])
-        .select('newest.id'),
-    )
-    .execute()
-  return new Map(rows.map((row) => [row.export_id as ExportId, runOf(row)]))
-}
-
 function selectRuns(db: Db) {
   return db
     .selectFrom('run')

@@ -3,7 +3,7 @@ import type { ExportId } from '../domain/ids.ts'
 import { nextSlots } from '../domain/schedule-slots.ts'
 import type { Schedule } from '../domain/schedule.ts'
 import { toJson } from './json.ts'
-import type { Db, Tx } from './schema.ts'
+import type { Tx } from './schema.ts'
 
 /** Part of making, editing, attaching and detaching an export. A change starts it afresh: no pause, no failures, next slot from now. */
 export async function writeSchedule(

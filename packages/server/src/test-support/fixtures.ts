@@ -13,13 +13,13 @@ import { byTester } from './test-store.ts'
 
 const text = (name: string, tags: TableField['tags'] = []): TableField => ({ name, label: name, type: 'text', tags })
 
-export const PEOPLE: readonly TableField[] = [
+const PEOPLE: readonly TableField[] = [
   text('id'),
   text('email', ['personal', 'identifier']),
   { name: 'consent', label: 'Consent', type: 'boolean', tags: [] },
   { name: 'spend', label: 'Spend', type: 'decimal', tags: [] },
 ]
-export const ORDERS: readonly TableField[] = [
+const ORDERS: readonly TableField[] = [
   text('number'),
   text('person'),
   { name: 'total', label: 'Total', type: 'decimal', tags: ['sensitive'] },
