@@ -5,6 +5,7 @@ import { Pace } from './back-off.ts'
 import { journalText, type Delivered, type Delivering } from './delivering.ts'
 import { endingOfError } from './ending.ts'
 import {
+  type Clock,
   LeaseLost,
   ShuttingDown,
   type EnginePorts,
@@ -45,7 +46,9 @@ export async function runExport(
   const { plan } = planned
   // Once more: which files of earlier runs stand at the destination is known only when the plan names the destination.
   const state = await ports.runs.load(lease)
-  const lake = await ports.lake.open(plan, signal)
+  const over = new AbortController()
+  const hardStop = graceAfter(ports.clock, signal, over.signal)
+  const lake = await ports.lake.open(plan, hardStop)
   try {
     const diff = state.diff ?? (await diffSources(lease, plan, lake, ports).catch(asProblem))
     if (diff instanceof Problem) return await endEarly(lease, ports, diff, isLastExecution)
@@ -71,13 +74,14 @@ export async function runExport(
       isLastExecution,
     }
     await ports.runs.setStage(lease, 'deliver')
-    const delivered = await deliver(run)
+    const delivered = await deliver(run, hardStop)
     if (delivered.ending?.type === 'failed' && delivered.ending.retryable && !isLastExecution) {
       return { status: 'failed-retrying', reason: delivered.ending.reason, retryable: true }
     }
     await ports.runs.setStage(lease, 'settle')
     return await settle(run, delivered)
   } finally {
+    over.abort(new Error('The execution is over'))
     await lake.close()
   }
 }
@@ -158,10 +162,8 @@ async function finishPreview(
   return { status: 'successful', reason, retryable: false }
 }
 
-/** Opens the destination and delivers in its own way. The destination's signal comes later than the run's: see `graceAfter`. */
-async function deliver(run: Delivering): Promise<Delivered> {
-  const done = new AbortController()
-  const hardStop = graceAfter(run, done.signal)
+/** Opens the destination and delivers in its own way. */
+async function deliver(run: Delivering, hardStop: AbortSignal): Promise<Delivered> {
   try {
     run.signal.throwIfAborted()
     const destination = await run.ports.destinations.open(run.plan, run.state, hardStop)
@@ -182,26 +184,24 @@ async function deliver(run: Delivering): Promise<Delivered> {
   } catch (error) {
     if (error instanceof LeaseLost || error instanceof ShuttingDown) throw error
     const ending = endingOfError(error, run.plan.connectorId)
-    return {
-      answered: run.state.journal.filter((entry) => entry.state === 'answered'),
-      ending,
-      standing: { added: [], removed: [] },
-    }
-  } finally {
-    done.abort(new Error('The delivery is over'))
+    const answered = run.state.journal.filter((entry) => entry.state === 'answered')
+    return { answered, ending, standing: { added: [], removed: [] } }
   }
 }
 
-/** A signal for requests on their way: aborted some time after the run's, so that a batch that was sent can still be answered. */
-function graceAfter(run: Delivering, done: AbortSignal): AbortSignal {
+/**
+ * A signal for requests on their way and for the data engine: aborted some time after the run's, so that a batch that was
+ * sent can still be answered, and what was accepted be settled.
+ */
+function graceAfter(clock: Clock, signal: AbortSignal, over: AbortSignal): AbortSignal {
   const hard = new AbortController()
   const stop = (): void => {
-    run.ports.clock.sleep(GRACE_MS, done).then(
-      () => hard.abort(run.signal.reason),
+    clock.sleep(GRACE_MS, over).then(
+      () => hard.abort(signal.reason),
       () => undefined,
     )
   }
-  if (run.signal.aborted) stop()
-  else run.signal.addEventListener('abort', stop, { once: true, signal: done })
+  if (signal.aborted) stop()
+  else signal.addEventListener('abort', stop, { once: true, signal: over })
   return hard.signal
 }

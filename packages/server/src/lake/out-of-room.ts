@@ -10,5 +10,6 @@ export function outOfRoom(error: unknown): unknown {
     return say('There is no more room on the disk of the data folder', 'Make room: the run is tried again by itself')
   if (kind === 'out-of-memory')
     return say('The run needs more memory than it may take', 'Raise PATCHBAY_MEMORY_MB and start Patchbay again')
+  if (kind === 'ended') return say('The data engine was ended from outside', 'The run is tried again by itself')
   return error
 }
