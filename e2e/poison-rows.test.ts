@@ -130,7 +130,8 @@ describe(`${BAD} bad rows of ${POISON_KINDS.length} kinds among ${ROWS}`, () => 
     const wrong = Array.from({ length: ROWS }, (_, index) => index).filter((index) => {
       const fields = receiver.rows.get(keyOf(index))
       if (expected.has(keyOf(index))) return fields !== undefined
-      return fields?.['name'] !== rowOf(index)['name'] || fields?.['amount'] !== index / 4
+      // Amounts in scientific notation are among the bad ones, and make the column text.
+      return fields?.['name'] !== rowOf(index)['name'] || Number(fields?.['amount']) !== index / 4
     })
     expect(wrong).toEqual([])
     expect(receiver.refusedSignatures()).toBe(0)

@@ -1,11 +1,16 @@
 /** What a session selects, merges, compares and makes bodies of: one rule of the product at a time. */
 import { createHash } from 'node:crypto'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { LedgerRef, PlanSource } from '../domain/plan.ts'
+import type { RunId } from '../domain/ids.ts'
+import type { LedgerRef, Plan, PlanSource } from '../domain/plan.ts'
 import { Problem } from '../domain/problem.ts'
 import type { FieldType } from '../domain/table.ts'
+import { startDuckDb } from './duckdb-process.ts'
 import { readRunRows, readSample } from './read-run.ts'
+import { openLakeSession } from './session.ts'
 import {
   answeredBatch,
   collect,
@@ -18,7 +23,6 @@ import {
   valuesOf,
   type SessionLake,
 } from './session-test-support.ts'
-import { join } from 'node:path'
 
 let lake: SessionLake
 beforeAll(async () => {
@@ -370,5 +374,84 @@ describe('batches', () => {
     const sample = await readSample(join(lake.root, 'runs', plan.runId), 'long')
     expect(sample).toEqual(batches[0]?.changes.slice(0, 3))
     await session.close()
+  })
+
+  it('go on over the files that a large outbox consists of', async () => {
+    const files = [0, 1].map((file) => `SELECT i * 2 + ${file} AS id FROM range(700000) r(i)`)
+    const source = sourceOf(await lake.table('large', 'id', { id: 'integer' }, files))
+    const session = await lake.open(planOf({ mode: 'upsert', sources: [source] }))
+    const diff = await session.diff(source)
+    expect(readdirSync(join(lake.root, diff.outboxPath ?? '')).toSorted()).toEqual(['00001.parquet', '00002.parquet'])
+    const ids: number[] = []
+    for await (const batch of session.batches(source, diff, LIMITS, 699_001)) {
+      ids.push(...batch.changes.map(({ fields }) => Number(fields['id'])))
+      if (batch.last > 702_000) break
+    }
+    expect(ids.slice(0, 1000).every((id) => id % 2 === 0)).toBe(true)
+    expect(ids.slice(1000).every((id) => id % 2 === 1)).toBe(true)
+    await session.close()
+  })
+
+  it('that are answered here and there settle exactly their rows', async () => {
+    const source = await people(Array.from({ length: 120 }, (_, id) => ({ id, mail: `m${id}` })))
+    const plan = planOf({ sources: [source] })
+    const session = await lake.open(plan)
+    const diff = await session.diff(source)
+    const batches = await collect(session, source, diff, { rowsPerBatch: 2, bytesPerBatch: 1e6 })
+    const answered = batches.filter((_, index) => index % 2 === 0)
+    const ledger = await session.settleLedger(
+      source,
+      diff,
+      answered.map((batch) => answeredBatch(batch)),
+    )
+    expect(ledger.rows).toBe(60)
+    const next = await deliver({ ...source, ledger })
+    expect(next.diff).toMatchObject({ unchanged: 60, added: 60 })
+    expect(new Set(next.changes.map(({ key }) => key))).toEqual(
+      new Set(batches.filter((_, index) => index % 2 === 1).flatMap(({ keys }) => keys)),
+    )
+    await session.close()
+  })
+})
+
+describe('a session of its own', () => {
+  it('sees the tables, the ledger and the list of failed rows that its plan names', async () => {
+    const rows: Person[] = [
+      { id: 1, mail: 'a' },
+      { id: 2, mail: 'b' },
+    ]
+    const open = async (plan: Plan) =>
+      openLakeSession(
+        { root: lake.root, startDuckDb, memoryLimitMb: 256, threads: 1 },
+        plan,
+        new AbortController().signal,
+      )
+    const source = await people(rows)
+    const plan = planOf({ mode: 'upsert', sources: [source] })
+    const first = await open(plan)
+    const diff = await first.diff(source)
+    const [batch] = await collect(first, source, diff)
+    if (batch === undefined) throw new Error('no batch')
+    const rejected = { seq: 2, status: 'rejected' as const, reason: 'other', message: 'x'.repeat(5000) }
+    const key = { source: source.name, kind: 'batch' as const, first: 1, last: 2 }
+    const answered = [answeredBatch(batch, await first.writeExceptions(source, key, [rejected]))]
+    const ledger = await first.settleLedger(source, diff, answered)
+    await first.writeRejects(source, diff, answered)
+    await first.close()
+    const [failed] = await readRunRows(lake.db, join(lake.root, 'runs', plan.runId), 'people', 'rejected', 0, 5)
+    expect(failed).toMatchObject({ at: 2, key: '2', change: 'added', reason: 'other', message: 'x'.repeat(2000) })
+
+    const retry = { ...source, ledger }
+    const again = await open(
+      planOf({ mode: 'upsert', sources: [retry], retryOf: { runId: plan.runId, include: 'rejected' } }),
+    )
+    expect(await again.diff(retry)).toMatchObject({ read: 1, added: 1, unchanged: 0 })
+    await again.close()
+    await expect(async () => {
+      const gone = await lake.open(
+        planOf({ sources: [retry], retryOf: { runId: 'run_gone' as RunId, include: 'rejected' } }),
+      )
+      await gone.diff(retry)
+    }).rejects.toThrow(/no longer there/)
   })
 })
