@@ -13,7 +13,6 @@ import { endingOfError, endingOfRefusal, type Ending } from '../ending.ts'
 import {
   LeaseLost,
   ShuttingDown,
-  type JournalEntry,
   type JournalKey,
   type OpenDestination,
   type SpoolFile,
@@ -129,23 +128,28 @@ async function commit(run: Delivering, delivery: FileDelivery, parts: readonly S
     listed.filter((part) => part.source !== ''),
   )
   const superseded = isReplaced ? older.filter((file) => file.name !== model.name) : []
-  const answered: JournalEntry[] = []
-  for (const { source } of due) {
-    const permission = await run.ports.runs.intend(run.lease, { ...commitKey(source), file: describeFile(model) })
-    if (!permission.go) return await abandon(delivery, endingOfRefusal(permission))
-  }
-  run.ports.failpoint('intent')
   const published = [...files, describeFile(model)]
-  try {
-    await attempt(
-      () => delivery.commit({ files, model: readAs(model, () => run.ports.failpoint('renamed')), superseded }),
-      run,
-    )
-  } catch (error) {
-    return await afterBrokenCommit(run, delivery, error, published)
+  // A crash between the answers and the settling leaves commits that are known to have taken hold.
+  const known = due.map((one) => ({ ...one, entry: run.journal.get(journalText(commitKey(one.source))) }))
+  const answered = known.flatMap(({ entry }) => (entry?.state === 'answered' ? [entry] : []))
+  const open = known.filter(({ entry }) => entry?.state !== 'answered')
+  for (const { source } of open) {
+    const permission = await run.ports.runs.intend(run.lease, { ...commitKey(source), file: describeFile(model) })
+    if (!permission.go) return { ...(await abandon(delivery, endingOfRefusal(permission))), answered }
   }
-  run.ports.failpoint('answer-read')
-  for (const { source, due: rows } of due) {
+  if (open.length > 0) {
+    run.ports.failpoint('intent')
+    try {
+      await attempt(
+        () => delivery.commit({ files, model: readAs(model, () => run.ports.failpoint('renamed')), superseded }),
+        run,
+      )
+    } catch (error) {
+      return await afterBrokenCommit(run, delivery, error, published)
+    }
+    run.ports.failpoint('answer-read')
+  }
+  for (const { source, due: rows } of open) {
     const answer = { ...commitKey(source), accepted: rows, rejected: 0, uncertain: 0, exceptionsPath: null }
     await run.ports.runs.answer(run.lease, answer)
     answered.push(answeredEntry(answer, run.ports.clock.now()))

@@ -173,7 +173,7 @@ export function settledLedger(
   const pick = (column: string): string =>
     `CASE WHEN d.change <> 'removed' THEN d.${column} ELSE l.${column} END AS ${column}`
   return `SELECT ${pick('key')}, ${pick('identifiers')}, ${pick('identity_hash')},
-      CASE WHEN d.change IS NULL THEN l.fingerprint WHEN d.change <> 'removed' THEN d.fingerprint ELSE l.fingerprint END AS fingerprint,
+      CASE WHEN d.change IS NULL THEN l.fingerprint WHEN d.change <> 'removed' THEN d.fingerprint END AS fingerprint,
       coalesce(d.state, l.state) AS state, coalesce(l.since, d.since) AS since
     FROM (${ledgerRows(ledgerPath)}) l FULL JOIN (${kept}) d ON ${identityOf('l')} = ${identityOf('d')}
     WHERE d.change IS NULL OR d.change <> 'removed' OR d.state = 'uncertain'`
