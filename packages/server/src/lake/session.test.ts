@@ -256,6 +256,18 @@ describe('the difference', () => {
     expect(batches.map(({ id }) => id).every((id) => /^[0-9a-z_-]{1,64}$/.test(id))).toBe(true)
   })
 
+  it('removes a row that stands under two old identifiers in two batches', async () => {
+    const first = await deliver(await people([{ id: 1, mail: 'a' }]))
+    const second = await deliver(await people([{ id: 1, mail: 'b' }], { ledger: first.ledger }), { mode: 'upsert' })
+    const third = await deliver(await people([], { ledger: second.ledger }))
+    expect(third.changes.map(({ key, fields }) => [key, fields['mail']])).toEqual([
+      ['1', 'a'],
+      ['1', 'b'],
+    ])
+    expect(third.batches.length).toBe(2)
+    expect(third.ledger.rows).toBe(0)
+  })
+
   it('does not remove what another row holds now', async () => {
     const { ledger } = await deliver(await people(rows))
     const swapped = await people(

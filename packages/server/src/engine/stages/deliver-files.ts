@@ -10,13 +10,7 @@ import {
   type Delivering,
 } from '../delivering.ts'
 import { endingOfError, endingOfRefusal, type Ending } from '../ending.ts'
-import {
-  LeaseLost,
-  ShuttingDown,
-  type JournalKey,
-  type OpenDestination,
-  type SpoolFile,
-} from '../ports.ts'
+import { LeaseLost, ShuttingDown, type JournalKey, type OpenDestination, type SpoolFile } from '../ports.ts'
 
 type FilesDestination = Extract<OpenDestination, { delivers: 'files' }>
 
