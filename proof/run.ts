@@ -5,7 +5,7 @@
  */
 import { execFileSync } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -16,27 +16,33 @@ const { positionals } = parseArgs({ allowPositionals: true })
 const connectors = positionals.length === 0 ? Object.keys(SINKS) : positionals
 const root = await mkdtemp(join(tmpdir(), 'patchbay-proof-'))
 const results: CaseResult[] = []
+/** Most of a case is waiting for a process to start, so several connectors are swept at a time. */
+const SWEEPS_AT_ONCE = availableParallelism() + 1
 try {
-  for (const [index, connector] of connectors.entries()) {
-    const sweep = await Sweep.open(connector, join(root, String(index)))
-    try {
-      const hits = await sweep.countHits()
-      for (const [failpoint, times] of Object.entries(hits)) {
-        for (const nth of positionsOf(times)) {
-          const result = await sweep.kill(failpoint, nth)
-          results.push(result)
-          const verdict = result.faults.length === 0 ? 'ok' : `WRONG: ${result.faults.join('; ')}`
-          process.stdout.write(
-            `${connector.padEnd(16)} ${failpoint.padEnd(14)} ${String(nth).padStart(3)}  ${verdict}\n`,
-          )
-        }
-      }
-    } finally {
-      await sweep.close()
-    }
+  const waiting = [...connectors.entries()]
+  const work = async (): Promise<void> => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await sweepConnector(...next)
   }
+  await Promise.all(Array.from({ length: SWEEPS_AT_ONCE }, work))
 } finally {
   await rm(root, { recursive: true, force: true })
+}
+
+async function sweepConnector(index: number, connector: string): Promise<void> {
+  const sweep = await Sweep.open(connector, join(root, String(index)))
+  try {
+    const hits = await sweep.countHits()
+    for (const [failpoint, times] of Object.entries(hits)) {
+      for (const nth of positionsOf(times)) {
+        const result = await sweep.kill(failpoint, nth)
+        results.push(result)
+        const verdict = result.faults.length === 0 ? 'ok' : `WRONG: ${result.faults.join('; ')}`
+        process.stdout.write(`${connector.padEnd(16)} ${failpoint.padEnd(14)} ${String(nth).padStart(3)}  ${verdict}\n`)
+      }
+    }
+  } finally {
+    await sweep.close()
+  }
 }
 
 const summary = Object.values(

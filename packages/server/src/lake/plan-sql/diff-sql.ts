@@ -125,7 +125,7 @@ export function countByFile(duePath: string): string {
 export function sortedPiece(duePath: string, files: readonly number[]): string {
   const [first = 0] = files
   const removal = 'row_number() OVER (PARTITION BY file < 0, key ORDER BY identifiers)'
-  const lane = first < 0 ? `CASE WHEN file < 0 THEN 1 ELSE ${ROWS_LANE} END` : String(ROWS_LANE)
+  const lane = first < 0 ? `CASE WHEN file < 0 THEN ${removal} ELSE ${ROWS_LANE} END` : String(ROWS_LANE)
   return `SELECT ${lane} AS lane, * FROM ${parquetFiles([duePath])}
     WHERE file BETWEEN ${first} AND ${files.at(-1) ?? first} ORDER BY ${ORDER}`
 }
