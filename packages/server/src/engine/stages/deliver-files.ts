@@ -1,4 +1,5 @@
 import { Unavailable, type DeliveredFile, type FileDelivery, type OutgoingFile } from '@patchbay/connector-sdk'
+import { fileStems } from '../../domain/file-names.ts'
 import type { PlanSource } from '../../domain/plan.ts'
 import { attempt } from '../attempts.ts'
 import {
@@ -178,9 +179,11 @@ async function afterBrokenCommit(
   return { ...told, standing: { added: published, removed: [] } }
 }
 
+/** The source that an earlier file belongs to, by its folder; empty for the description beside the folders. */
 function sourceOf(run: Delivering, file: DeliveredFile): string {
-  const source = run.plan.sources.find((candidate) => file.name.startsWith(`${candidate.name}/`))
-  return source?.name ?? ''
+  const stems = fileStems(run.plan.sources.map(({ name }) => name))
+  const found = run.plan.sources.find(({ name }) => file.name.startsWith(`${stems.get(name) ?? name}/`))
+  return found?.name ?? ''
 }
 
 /** Takes away what `put` left. Where that fails too, the reason says so: someone must remove the files by hand. */
