@@ -148,6 +148,7 @@ test.each([
   ],
   ['no table', { source: tables() }, 'source.tables', 'invalid'],
   ['two tables of one name', { source: tables('People', 'people') }, 'source.tables[1].to', 'invalid'],
+  ['two tables for one list', { source: tables('People', 'Orders') }, 'source.tables', 'invalid'],
 ] satisfies readonly [string, Partial<PlannedExport>, string, string][])(
   '%s is refused, with its place',
   (_, change, path, code) => {

@@ -69,6 +69,13 @@ export function planSources(basis: PlanBasis): readonly PlanSource[] {
       cure: 'Give one of them another name; upper and lower case make no difference',
     })
   }
+  // One list or one database table: a second source would mix with the first, and `replace` would take it away again.
+  if (sources.length > 1 && basis.delivers !== 'files') {
+    throw new Problem('invalid', `This destination takes one table, and the export names ${sources.length}`, {
+      path: 'source.tables',
+      cure: 'Make an export for each table',
+    })
+  }
   checkPolicy(basis.connection.policy, uses)
   return sources
 }

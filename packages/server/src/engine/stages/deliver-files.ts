@@ -79,17 +79,15 @@ async function putParts(run: Delivering, destination: FilesDestination, parts: S
 }
 
 async function putPart(run: Delivering, delivery: FileDelivery, key: JournalKey, file: SpoolFile): Promise<void> {
-  const receipt = await attempt(async () => {
+  await attempt(async () => {
     const seen = await delivery.put(withFailpoints(file, run.ports.failpoint))
     if (seen.sizeBytes !== file.sizeBytes) {
       throw new Unavailable('maybe', `Of ${file.sizeBytes} bytes ${seen.sizeBytes} arrived`)
     }
-    return seen
   }, run)
   run.ports.failpoint('answer-read')
   await run.ports.runs.answer(run.lease, { ...key, accepted: 0, rejected: 0, uncertain: 0, exceptionsPath: null })
   run.ports.failpoint('answer-stored')
-  void receipt
 }
 
 /** Parts of an earlier execution that had got as far as the commit. */
