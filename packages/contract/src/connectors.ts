@@ -61,6 +61,22 @@ const destinationSchema = z
   })
   .meta({ id: 'DestinationType' })
 
+const SIGN_INS = ['none', 'header', 'basic', 'signed', 'oauth2', 'client-credentials'] as const
+
+const signInSchema = z
+  .strictObject({
+    type: z.enum(SIGN_INS),
+    chosenBy: z
+      .strictObject({ field: z.string(), is: z.string() })
+      .nullable()
+      .meta({ description: 'The choice of the set-up pane that takes this way; null where there is only one' }),
+    client: z
+      .enum(['connection', 'operator'])
+      .nullable()
+      .meta({ description: 'Whose application signs in: null where none is needed' }),
+  })
+  .meta({ id: 'SignIn' })
+
 export const connectorSchema = z
   .strictObject({
     id: z.string(),
@@ -68,7 +84,8 @@ export const connectorSchema = z
     summary: z.string(),
     category: z.enum(['files', 'database', 'messaging', 'mail', 'advertising', 'crm']),
     direction: z.enum(['export', 'enrichment', 'both']),
-    auth: z.enum(['none', 'header', 'basic']),
+    auth: z.enum([...SIGN_INS, 'choice']),
+    signIns: z.array(signInSchema).meta({ description: 'Each way to sign in; of oauth2 there is at most one' }),
     settings: z.array(connectorFieldSchema),
     destinations: z.array(destinationSchema),
   })

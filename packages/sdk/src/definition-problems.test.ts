@@ -51,6 +51,45 @@ const withFields = (fields: object): Connector => with_({ settings: { ...GOOD.se
 const withList = (changes: object): Connector =>
   with_({ destinations: { list: { ...GOOD.destinations['list'], ...changes } } })
 
+/** Two ways to sign in, as a service with API keys and OAuth has them. */
+const OAUTH = {
+  type: 'oauth2',
+  authorizationEndpoint: 'https://login.example.com/authorize',
+  tokenEndpoint: 'https://login.example.com/token',
+  issuer: 'https://login.example.com',
+  scopes: ['lists.read', 'lists.write'],
+  client: { id: 'clientId', secret: 'clientSecret' },
+  clientAuth: 'client_secret_basic',
+  pkce: 'S256',
+  authorizationParameters: { access_type: 'offline' },
+  tokens: { kind: 'refreshed', rotates: true, lifeDays: 180 },
+  origins: () => ['https://api.example.com'],
+  account: () => ({ id: '1', name: 'One' }),
+} as const
+const MACHINE = {
+  type: 'client-credentials',
+  tokenEndpoint: ({ url }: { url: string }) => `${url}/token`,
+  scopes: ['.default'],
+  client: { id: 'clientId', secret: 'clientSecret' },
+  clientAuth: 'client_secret_post',
+  origins: () => ['https://api.example.com'],
+} as const
+const BOTH = {
+  ...GOOD,
+  settings: {
+    ...GOOD.settings,
+    signIn: { kind: 'choice', label: 'Sign in with', choices: [{ value: 'key', label: 'Key' }, { value: 'oauth', label: 'Account' }, { value: 'machine', label: 'Application' }] },
+    clientId: { kind: 'text', label: 'Client id', endpoint: true },
+    clientSecret: { kind: 'secret', label: 'Client secret', help: 'Apps, then Secrets.' },
+  },
+  auth: { type: 'choice', field: 'signIn', of: { key: GOOD.auth, oauth: OAUTH, machine: MACHINE } },
+} as unknown as Connector // prettier-ignore
+const withAuth = (auth: object, settings: object = {}): Connector =>
+  ({ ...BOTH, auth, settings: { ...BOTH.settings, ...settings } }) as unknown as Connector
+const withOAuth = (changes: object, settings: object = {}): Connector => withAuth({ ...OAUTH, ...changes }, settings)
+const withMachine = (changes: object, settings: object = {}): Connector =>
+  withAuth({ ...MACHINE, ...changes }, settings)
+
 /** [the rule, the mistake that it has to find]. */
 const MISTAKES: readonly (readonly [string, Connector])[] = [
   ...['Good', 'good_one', '1good', 'good-', 'a'.repeat(41), '', '../x'].map((id) => ['the id is kebab-case', with_({ id })] as const),
@@ -83,6 +122,25 @@ const MISTAKES: readonly (readonly [string, Connector])[] = [
   ['every lookup field has its lookup, and every lookup its field', withList({ fields: { list: { kind: 'lookup', label: 'A', dependsOn: ['list'] } } })],
   ['every lookup field has its lookup, and every lookup its field', withFields({ a: { kind: 'lookup', label: 'A' } })],
   ['a sign-in goes to an origin of its own', with_({ settings: { key: GOOD.settings['key'] } })],
+  ...[{ key: GOOD.auth }, { key: GOOD.auth, oauth: OAUTH, machine: MACHINE, fourth: GOOD.auth }, { key: GOOD.auth, oauth: OAUTH, machine: OAUTH }].map(
+    (of) => ['a choice of sign-ins has one for each of its values', withAuth({ type: 'choice', field: 'signIn', of })] as const),
+  ['a choice of sign-ins has one for each of its values', withAuth({ type: 'choice', field: 'url', of: {} })],
+  ['a choice of sign-ins has one for each of its values', withAuth(BOTH.auth, { signIn: { ...BOTH.settings['signIn'], optional: true } })],
+  ...['http://login.example.com/token', 'login.example.com', 'https://login.example.com/#x'].map((tokenEndpoint) => ['addresses of a sign-in are https, or follow from endpoint fields', withOAuth({ tokenEndpoint })] as const),
+  ['addresses of a sign-in are https, or follow from endpoint fields', withOAuth({ authorizationEndpoint: 'http://a.example' })],
+  ['addresses of a sign-in are https, or follow from endpoint fields', withOAuth({ issuer: 'a.example' })],
+  ['addresses of a sign-in are https, or follow from endpoint fields', with_({ auth: MACHINE, settings: { clientSecret: GOOD.settings['key'] } })],
+  ['the client of a sign-in is in fields of the connection', withOAuth({ client: { id: 'nothing', secret: 'clientSecret' } })],
+  ['the client of a sign-in is in fields of the connection', withOAuth({ client: { id: 'clientId', secret: 'url' } })],
+  ['the client of a sign-in is in fields of the connection', withOAuth({ client: { id: 'clientId' } })],
+  ['the client of a sign-in is in fields of the connection', withOAuth({ clientAuth: 'none' })],
+  ['the client of a sign-in is in fields of the connection', withMachine({}, { clientId: { kind: 'text', label: 'Client id' } })],
+  ['a sign-in without client secret has PKCE', withOAuth({ clientAuth: 'none', client: { id: 'clientId' }, pkce: 'refused-by-service' })],
+  ...['state', 'redirect_uri', 'code_challenge'].map((name) => ['parameters of a sign-in leave those of the host alone', withOAuth({ authorizationParameters: { [name]: 'x' } })] as const),
+  ['parameters of a sign-in leave those of the host alone', withMachine({ tokenParameters: { grant_type: 'password' } })],
+  ...[['a', 'a'], ['a b'], ['']].map((scopes) => ['scopes can be told apart', withOAuth({ scopes })] as const),
+  ['lives of tokens are positive', withOAuth({ tokens: { kind: 'refreshed', rotates: false, idleDays: 0 } })],
+  ['lives of tokens are positive', withOAuth({ tokens: { kind: 'renewed', lifeDays: -1, grantType: 'x', tokenParameter: 'x', atOnce: true } })],
   ['modes are there', withList({ modes: [] })],
   ['modes are there', withList({ modes: ['upsert', 'upsert'] })],
   ['removal is said in words', withList({ removal: '' })],
@@ -96,6 +154,7 @@ const MISTAKES: readonly (readonly [string, Connector])[] = [
 describe('the rules of a definition', () => {
   it('find nothing in one that is right', () => {
     expect(DEFINITION_RULES.flatMap(({ problems }) => problems(GOOD))).toEqual([])
+    expect(DEFINITION_RULES.flatMap(({ problems }) => problems(BOTH))).toEqual([])
   })
 
   it.each(MISTAKES)('"%s" finds its mistake, and says so', (name, connector) => {

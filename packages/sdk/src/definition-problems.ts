@@ -2,6 +2,7 @@
  * What can be wrong with a connector before it runs, as named rules. The registry lets no connector with a problem start;
  * the conformance kit shows each rule by its name.
  */
+import { AUTH_RULES } from './auth-problems.ts'
 import type { Connector, Destination, Repeat } from './connector.ts'
 import type { Field, Fields } from './fields.ts'
 import { patternProblem } from './linear-pattern.ts'
@@ -92,7 +93,7 @@ export const DEFINITION_RULES: readonly DefinitionRule[] = [
       ),
   },
   { name: 'every lookup field has its lookup, and every lookup its field', problems: lookupProblems },
-  { name: 'a sign-in goes to an origin of its own', problems: originProblems },
+  ...AUTH_RULES,
   {
     name: 'modes are there',
     problems: perDestination(({ modes }) =>
@@ -212,12 +213,6 @@ function lookupProblems(connector: Connector): readonly string[] {
     ]
   })
   return [...inSettings, ...inDestinations]
-}
-
-function originProblems({ auth, settings }: Connector): readonly string[] {
-  if (auth.type === 'none' || auth.origin !== undefined) return []
-  const places = Object.values(settings).filter((field) => field.kind === 'text' && field.endpoint === true)
-  return when(places.length === 0, 'give auth an origin, or mark the field of the web address as endpoint')
 }
 
 function limitProblems(destination: Destination<Fields, Fields>): readonly string[] {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { Folder } from './connector.ts'
+import type { Folder } from './context.ts'
 import { DestinationInvalid, Unavailable } from './errors.ts'
 import type { DeliveredFile, Manifest, OutgoingFile } from './files.ts'
 import { folderDelivery } from './folder-delivery.ts'

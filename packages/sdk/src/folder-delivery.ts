@@ -14,7 +14,7 @@
  * name deceives us. Sizes, not contents, tell files apart, because a folder's far end rarely offers a hash.
  */
 import { createHash } from 'node:crypto'
-import type { Folder } from './connector.ts'
+import type { Folder } from './context.ts'
 import { DestinationInvalid, Unavailable } from './errors.ts'
 import type { DeliveredFile, FileDelivery, FileReceipt, Manifest, OutgoingFile } from './files.ts'
 import { pathParts } from './remote-path.ts'

@@ -1,4 +1,7 @@
+export * from './account.ts'
+export * from './auth.ts'
 export * from './connector.ts'
+export * from './context.ts'
 export * from './definition-problems.ts'
 export * from './errors.ts'
 export * from './fields.ts'

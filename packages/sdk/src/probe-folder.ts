@@ -1,4 +1,4 @@
-import type { Folder } from './connector.ts'
+import type { Folder } from './context.ts'
 import { Unavailable } from './errors.ts'
 import type { OutgoingFile } from './files.ts'
 

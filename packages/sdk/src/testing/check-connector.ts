@@ -3,7 +3,8 @@
  * documentation is made; `assertConnector` is what a connector's own test calls. Without a trial only the definition is
  * looked at, which needs no far end.
  */
-import type { CheckStep, Connector, Context, Destination } from '../connector.ts'
+import type { CheckStep, Connector, Destination } from '../connector.ts'
+import type { Context } from '../context.ts'
 import { DEFINITION_RULES } from '../definition-problems.ts'
 import { ConnectorError } from '../errors.ts'
 import { FILE_CHECKS } from './check-files.ts'

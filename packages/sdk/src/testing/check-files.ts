@@ -1,6 +1,7 @@
 /** Checks of a destination that takes files. The far end is looked at past the connector, by what the trial can list. */
 import { createHash } from 'node:crypto'
-import type { Context, FilesDestination } from '../connector.ts'
+import type { FilesDestination } from '../connector.ts'
+import type { Context } from '../context.ts'
 import { ConnectorError, DestinationInvalid, Unavailable } from '../errors.ts'
 import type { Fields } from '../fields.ts'
 import type { DeliveredFile, FileDelivery, Manifest, OutgoingFile } from '../files.ts'

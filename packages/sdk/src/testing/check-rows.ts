@@ -1,5 +1,6 @@
 /** Checks of a destination that takes rows: through its own `open`, against a far end that works and against none. */
-import type { Context, RowDelivery, RowsDestination } from '../connector.ts'
+import type { RowDelivery, RowsDestination } from '../connector.ts'
+import type { Context } from '../context.ts'
 import { BatchRejected, ConnectorError } from '../errors.ts'
 import type { Fields } from '../fields.ts'
 import type { Batch, Change, RowAnswer, RowKey } from '../rows.ts'

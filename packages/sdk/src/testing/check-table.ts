@@ -1,5 +1,6 @@
 /** Checks of a destination that takes a table. */
-import type { Context, TableDestination } from '../connector.ts'
+import type { TableDestination } from '../connector.ts'
+import type { Context } from '../context.ts'
 import { ConnectorError, Unavailable } from '../errors.ts'
 import type { Fields } from '../fields.ts'
 import type { OutgoingFile } from '../files.ts'

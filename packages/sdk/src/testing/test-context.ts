@@ -6,7 +6,10 @@
 import { request as requestPlain, type IncomingMessage } from 'node:http'
 import { request as requestSecure } from 'node:https'
 import { connect } from 'node:net'
-import type { Connector, Context, FetchAnswer, FetchInit } from '../connector.ts'
+import type { Account } from '../account.ts'
+import { signInMethod } from '../auth.ts'
+import type { Connector } from '../connector.ts'
+import type { Context, FetchAnswer, FetchInit } from '../context.ts'
 import { ConnectionRefused, RateLimited, Unavailable } from '../errors.ts'
 import type { Fields, Secret, Values } from '../fields.ts'
 import { TestFolder } from './test-folder.ts'
@@ -14,6 +17,10 @@ import { TestFolder } from './test-folder.ts'
 export interface TestContextOptions {
   readonly settings: Readonly<Record<string, string | number | boolean>>
   readonly secrets?: Readonly<Record<string, string>>
+  /** What the host would have got for `oauth2` and `client-credentials`; without it nobody has signed in. */
+  readonly accessToken?: string
+  /** Who consented, for `oauth2`. */
+  readonly account?: Account
   readonly signal?: AbortSignal
   readonly now?: () => Date
 }
@@ -37,16 +44,19 @@ export interface TestContext {
 export function makeTestContext(connector: Connector, options: TestContextOptions): TestContext {
   const { settings: values, secrets = {}, signal = new AbortController().signal, now = () => new Date() } = options
   const settings = withDefaults(connector.settings, values, secrets)
+  const { account } = options
   const sent: SentRequest[] = []
   const connected: { readonly host: string; readonly port: number }[] = []
   const folders: string[] = []
   const logged: string[] = []
   const context: Context = {
     settings,
+    account,
     async fetch(target, init = {}) {
       signal.throwIfAborted()
       const url = new URL(target)
-      const headers = { ...init.headers, ...signIn(connector, settings, url) }
+      refuseOwnSignIn(connector, settings, url, init.headers)
+      const headers = { ...init.headers, ...signIn(connector, settings, url, options) }
       const body = typeof init.body === 'string' ? init.body : new TextDecoder().decode(init.body)
       sent.push({ url: url.href, method: init.method ?? 'GET', headers, body })
       const answer = await exchange(url, init, headers, signal)
@@ -107,11 +117,45 @@ function withDefaults(
   return { ...Object.fromEntries(defaults), ...values, ...Object.fromEntries(hidden) }
 }
 
-function signIn({ auth }: Connector, settings: Values<Fields>, url: URL): Readonly<Record<string, string>> {
-  if (auth.type === 'none' || !isOwn(auth.origin?.(settings), settings, url)) return {}
-  if (auth.type === 'header') return auth.headers(settings)
-  const { user, password } = auth.credentials(settings)
-  return { authorization: `Basic ${Buffer.from(`${user}:${password.reveal()}`).toString('base64')}` }
+function signIn(
+  { auth }: Connector,
+  settings: Values<Fields>,
+  url: URL,
+  { accessToken, account }: TestContextOptions,
+): Readonly<Record<string, string>> {
+  const method = signInMethod(auth, settings)
+  if (method === undefined) throw new TypeError('The settings choose no way to sign in')
+  switch (method.type) {
+    case 'none':
+    case 'signed':
+      return {}
+    case 'header':
+      return isOwn(method.origin?.(settings), settings, url) ? method.headers(settings) : {}
+    case 'basic': {
+      if (!isOwn(method.origin?.(settings), settings, url)) return {}
+      const { user, password } = method.credentials(settings)
+      return { authorization: `Basic ${Buffer.from(`${user}:${password.reveal()}`).toString('base64')}` }
+    }
+    case 'oauth2':
+    case 'client-credentials': {
+      if (!method.origins(settings, account).some((origin) => isOwn(origin, settings, url))) return {}
+      if (accessToken === undefined) throw new ConnectionRefused('Nobody has signed in', { step: 'signed-in' })
+      return method.headers?.({ reveal: () => accessToken }, url) ?? { authorization: `Bearer ${accessToken}` }
+    }
+  }
+}
+
+/** As the host does. */
+function refuseOwnSignIn(
+  { auth }: Connector,
+  settings: Values<Fields>,
+  url: URL,
+  headers: FetchInit['headers'] = {},
+): void {
+  const method = signInMethod(auth, settings)
+  const maySign = method?.type === 'signed' && method.origins(settings).some((own) => isOwn(own, settings, url))
+  if (!maySign && Object.keys(headers).some((name) => name.toLowerCase() === 'authorization'))
+    throw new TypeError('The connector made a wrong request: the header authorization is the host’s to set')
 }
 
 function isOwn(origin: string | undefined, settings: Values<Fields>, url: URL): boolean {

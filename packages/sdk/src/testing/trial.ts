@@ -1,5 +1,7 @@
 /** What a connector's tests give the conformance kit, and what its checks share. */
-import type { Connector, Context, Destination, MaybePromise, Mode } from '../connector.ts'
+import type { Account } from '../account.ts'
+import type { Connector, Destination, Mode } from '../connector.ts'
+import type { Context, MaybePromise } from '../context.ts'
 import { ConnectionRefused, ConnectorError, RateLimited, Unavailable } from '../errors.ts'
 import type { Fields, Values } from '../fields.ts'
 import type { Value } from '../rows.ts'
@@ -12,6 +14,9 @@ type PlainValues = Readonly<Record<string, string | number | boolean>>
 export interface Trial {
   readonly settings: PlainValues
   readonly secrets?: Readonly<Record<string, string>>
+  /** For `oauth2` and `client-credentials`: what the far end takes for signed in, and who consented. */
+  readonly accessToken?: string
+  readonly account?: Account
   /** By the destination's key. One that is left out is not tried. */
   readonly destinations: Readonly<Record<string, DestinationTrial>>
   readonly stop: () => MaybePromise<void>
@@ -61,8 +66,14 @@ export class Bench {
   }
 
   context(signal?: AbortSignal, change: (context: Context) => Partial<Context> = () => ({})): TestContext {
-    const { settings, secrets = {} } = this.trial
-    const made = makeTestContext(this.connector, { settings, secrets, ...(signal === undefined ? {} : { signal }) })
+    const { settings, secrets = {}, accessToken, account } = this.trial
+    const made = makeTestContext(this.connector, {
+      settings,
+      secrets,
+      ...(accessToken === undefined ? {} : { accessToken }),
+      ...(account === undefined ? {} : { account }),
+      ...(signal === undefined ? {} : { signal }),
+    })
     const log: Context['log'] = (message, data) => {
       this.outputs.push(`${message} ${JSON.stringify(data)}`)
       made.context.log(message, data)

@@ -1,5 +1,6 @@
 /** Builds what a connector gets to touch: see `Context` in the SDK. */
 import {
+  ConnectionRefused,
   SettingsInvalid,
   type Connector,
   type Context,
@@ -15,7 +16,7 @@ import type { ConnectorHost } from './host.ts'
 import { makeLog } from './log.ts'
 import { makeRedactor, type Redactor } from './redact.ts'
 import { makeSecret } from './secret.ts'
-import { makeSignIn } from './sign-in.ts'
+import { makeSignIn, type TokenSource } from './sign-in.ts'
 
 /** One connection, as the store and the vault know it. */
 export interface ConnectionAccess {
@@ -50,7 +51,7 @@ export async function makeContext(
   const { pacer, requestsInFlight } = host.pacerOf(connector, connection.connectionId)
   const { fetch, close } = makeFetch({
     rules: host.rules,
-    signIn: makeSignIn(connector, settings),
+    signIn: makeSignIn(connector, settings, NO_TOKENS),
     pacer,
     requestsInFlight,
     signal,
@@ -70,6 +71,12 @@ export async function makeContext(
     log: makeLog(host.log, names, redactor),
   }
   return { context, redactor, close }
+}
+
+const NO_TOKENS: TokenSource = {
+  account: undefined,
+  accessToken: () =>
+    Promise.reject(new ConnectionRefused('Nobody has signed in over this connection yet', { step: 'signed-in' })),
 }
 
 function checkedValues(connector: Connector, settings: FieldValues): FieldValues {

@@ -54,8 +54,8 @@ export function makeFetch(options: FetchOptions): {
   const fetch: Context['fetch'] = async (target, init = {}) => {
     const url = readUrl(target)
     const headers = {
-      ...checkedHeaders(init.headers ?? {}),
-      ...options.signIn(url),
+      ...checkedHeaders(init.headers ?? {}, options.signIn.maySign(url)),
+      ...(await options.signIn.headers(url)),
       'accept-encoding': ACCEPT_ENCODING,
     }
     const body = typeof init.body === 'string' ? Buffer.from(init.body, 'utf8') : init.body

@@ -26,9 +26,13 @@ const NAME = /^[a-z0-9!#$%&'*+.^_`|~-]{1,100}$/
 /** Visible ASCII, space and tab: neither a line break, which would begin a header of its own, nor anything above. */
 const VALUE = /^[\t\x20-\x7e]{0,8192}$/
 
-/** Lower-cased and checked. A wrong one is a mistake in the connector's code, so it throws a plain error. */
-export function checkedHeaders(headers: Readonly<Record<string, string>>): Record<string, string> {
-  return gather(headers, isDenied, (problem) => new TypeError(`The connector made a wrong request: ${problem}`))
+/**
+ * Lower-cased and checked. A wrong one is a mistake in the connector's code, so it throws a plain error. `maySign`: the
+ * connector has declared that it signs each request itself, and this one goes to an origin of the connection's own.
+ */
+export function checkedHeaders(headers: Readonly<Record<string, string>>, maySign: boolean): Record<string, string> {
+  const isForbidden = (name: string): boolean => isDenied(name) && !(maySign && name === 'authorization')
+  return gather(headers, isForbidden, (problem) => new TypeError(`The connector made a wrong request: ${problem}`))
 }
 
 /** Those of the declared sign-in. Names and values may come from a person, and so may be wrong without anyone's bug. */

@@ -1,25 +1,79 @@
 /** Puts the declared sign-in on requests to the connection's own origin, and on no others. */
-import { ConnectionRefused, type Connector, type Fields, type Values } from '@patchbay/connector-sdk'
+import {
+  ConnectionRefused,
+  signInMethod,
+  type Account,
+  type Connector,
+  type Fields,
+  type MaybePromise,
+  type Secret,
+  type SignInMethod,
+  type Values,
+} from '@patchbay/connector-sdk'
 import { signInHeaders } from './outgoing-headers.ts'
 
-export type SignIn = (url: URL) => Readonly<Record<string, string>>
+export interface SignIn {
+  /** What the host puts on. */
+  readonly headers: (url: URL) => MaybePromise<Readonly<Record<string, string>>>
+  /** Whether the connector may set `authorization` itself. */
+  readonly maySign: (url: URL) => boolean
+}
 
-export function makeSignIn(connector: Connector, settings: Values<Fields>): SignIn {
-  const { auth } = connector
-  if (auth.type === 'none') return () => ({})
-  const origin = ownOrigin(connector, settings)
-  return (url) => {
-    if (url.origin !== origin) return {}
-    if (auth.type === 'header') return signInHeaders(auth.headers(settings))
-    const { user, password } = auth.credentials(settings)
-    if (user.includes(':')) throw new ConnectionRefused('A user name with a colon cannot sign in this way')
-    const credentials = Buffer.from(`${user}:${password.reveal()}`, 'utf8').toString('base64')
-    return signInHeaders({ authorization: `Basic ${credentials}` })
+/** The token of `oauth2` and `client-credentials`, and who consented to it. */
+export interface TokenSource {
+  readonly account: Account | undefined
+  /** One that is good now. Throws `ConnectionRefused` where a person has to sign in first. */
+  readonly accessToken: () => Promise<Secret>
+}
+
+const NOTHING: SignIn = { headers: () => ({}), maySign: () => false }
+
+export function makeSignIn(connector: Connector, settings: Values<Fields>, tokens: TokenSource): SignIn {
+  const method = signInMethod(connector.auth, settings)
+  switch (method?.type) {
+    case undefined:
+      throw new ConnectionRefused('The settings choose no way to sign in', { step: 'signed-in' })
+    case 'none':
+      return NOTHING
+    case 'signed': {
+      const own = new Set(method.origins(settings).map(originOf))
+      return { ...NOTHING, maySign: (url) => own.has(url.origin) }
+    }
+    case 'header': {
+      const origin = ownOrigin(method, connector, settings)
+      return { ...NOTHING, headers: (url) => (url.origin === origin ? signInHeaders(method.headers(settings)) : {}) }
+    }
+    case 'basic': {
+      const origin = ownOrigin(method, connector, settings)
+      return { ...NOTHING, headers: (url) => (url.origin === origin ? basicHeaders(method.credentials(settings)) : {}) }
+    }
+    case 'oauth2':
+    case 'client-credentials': {
+      const own = new Set(method.origins(settings, tokens.account).map(originOf))
+      return {
+        ...NOTHING,
+        async headers(url) {
+          if (!own.has(url.origin)) return {}
+          const token = await tokens.accessToken()
+          return signInHeaders(method.headers?.(token, url) ?? { authorization: `Bearer ${token.reveal()}` })
+        },
+      }
+    }
   }
 }
 
-function ownOrigin({ auth, settings: fields }: Connector, settings: Values<Fields>): string | undefined {
-  if (auth.type !== 'none' && auth.origin !== undefined) return originOf(auth.origin(settings))
+function basicHeaders({ user, password }: { readonly user: string; readonly password: Secret }) {
+  if (user.includes(':')) throw new ConnectionRefused('A user name with a colon cannot sign in this way')
+  const credentials = Buffer.from(`${user}:${password.reveal()}`, 'utf8').toString('base64')
+  return signInHeaders({ authorization: `Basic ${credentials}` })
+}
+
+function ownOrigin(
+  method: SignInMethod<Fields> & { readonly type: 'header' | 'basic' },
+  { settings: fields }: Connector,
+  settings: Values<Fields>,
+): string | undefined {
+  if (method.origin !== undefined) return originOf(method.origin(settings))
   const addresses = Object.entries(fields)
     .filter(([, field]) => field.kind === 'text' && field.endpoint === true)
     .map(([name]) => originOf(settings[name]))

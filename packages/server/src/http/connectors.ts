@@ -1,4 +1,5 @@
 import type { ConnectorField, contract } from '@patchbay/contract'
+import { signInWays } from '../connector-host/sign-in-ways.ts'
 import { Problem } from '../domain/problem.ts'
 import type { Connector, Field, Fields } from './connector-types.ts'
 import type { Handlers } from './handler.ts'
@@ -26,6 +27,7 @@ function connectorOf(connector: Connector) {
     category,
     direction,
     auth: auth.type,
+    signIns: signInWays(connector),
     settings: fieldsOf(connector.settings),
     destinations: Object.entries(connector.destinations).map(([type, destination]) => ({
       type,
