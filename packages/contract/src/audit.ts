@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { endpoint } from './endpoint.ts'
-import { countSchema, pageOf, pageQuery, timeSchema } from './scalars.ts'
+import { countSchema, pageOf, pageQuery, sortSchema, timeSchema } from './scalars.ts'
 
 export const auditEventSchema = z
   .strictObject({
@@ -15,13 +15,30 @@ export const auditEventSchema = z
   })
   .meta({ id: 'AuditEvent' })
 
+const auditText = z
+  .string()
+  .min(1)
+  .max(200)
+  .regex(/^[^\p{Cc}]+$/u, 'No control characters')
+const auditFilter = {
+  subject: auditText.exactOptional().meta({ description: 'Id of what it is about' }),
+  actor: auditText.exactOptional(),
+  action: z
+    .string()
+    .max(100)
+    .regex(/^[a-z-]+\.(?:[a-z-]+)?$/, 'A noun, a dot and a verb, as export.edited; or all of a noun, as export.')
+    .exactOptional(),
+  since: timeSchema.exactOptional(),
+  until: timeSchema.exactOptional(),
+}
+
 export const audit = {
   list: endpoint({
     method: 'GET',
     path: '/audit',
-    summary: 'Reads the audit log, the newest first',
+    summary: 'Reads the audit log',
     permission: 'audit.read',
-    query: z.strictObject({ ...pageQuery, subject: z.string().max(100).exactOptional() }),
+    query: z.strictObject({ ...pageQuery, sort: sortSchema(['seq'], '-seq'), ...auditFilter }),
     response: pageOf(auditEventSchema),
   }),
   verify: endpoint({

@@ -24,7 +24,9 @@ export class ApiProblem extends Error {
   readonly path: string
   readonly cure: string
   readonly requestId: string
-  constructor({ status, code, path, detail, cure, requestId }: ProblemAnswer) {
+  /** Of a stale edit: what is there now, and what was sent. */
+  readonly versions: ProblemAnswer['versions']
+  constructor({ status, code, path, detail, cure, requestId, versions }: ProblemAnswer) {
     super(detail)
     this.name = 'ApiProblem'
     this.status = status
@@ -32,6 +34,7 @@ export class ApiProblem extends Error {
     this.path = path
     this.cure = cure
     this.requestId = requestId
+    this.versions = versions
   }
 }
 

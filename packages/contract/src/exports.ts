@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import { modeSchema } from './connectors.ts'
 import { endpoint } from './endpoint.ts'
-import { runSchema } from './runs.ts'
+import { RUN_STATUSES, runSchema, STARTED_BY } from './runs.ts'
 import {
+  countSchema,
   fieldNameSchema,
   idSchema,
   keySchema,
@@ -11,6 +12,8 @@ import {
   pageQuery,
   referenceSchema,
   revisionSchema,
+  searchSchema,
+  sortSchema,
   tableNameSchema,
   timeSchema,
   valuesSchema,
@@ -77,6 +80,64 @@ export const mergeSchema = z
   ])
   .meta({ id: 'MergeRule' })
 
+/** The newest run that delivers, whatever started it. */
+const lastRunSchema = z
+  .strictObject({
+    id: idSchema('run'),
+    status: z.enum(RUN_STATUSES),
+    startedBy: z.enum(STARTED_BY),
+    actor: z.string(),
+    createdAt: timeSchema,
+    finishedAt: timeSchema.nullable(),
+    delivered: countSchema,
+    rejected: countSchema,
+  })
+  .meta({ id: 'LastRun' })
+
+/** What a row of the list of exports and an export itself both say of its connection, its runs and the reader's rights. */
+const use = {
+  connectionName: z.string().nullable().meta({ description: 'Null when detached: "No connection"' }),
+  kind: z.enum(['segment', 'data-out']),
+  lastRun: lastRunSchema.nullable(),
+  yourPermissions: z.enum(['edit', 'view']).meta({ description: 'What whoever asks may do with it' }),
+}
+
+export const EXPORT_SORTS = [
+  'name',
+  'connector',
+  'connection',
+  'kind',
+  'status',
+  'lastRun',
+  'delivered',
+  'rejected',
+  'nextRun',
+  'created',
+  'updated',
+  'updatedBy',
+] as const
+
+export const listedExportSchema = z
+  .strictObject({
+    id: idSchema('export'),
+    name: z.string(),
+    connectionId: idSchema('connection').nullable(),
+    connectorId: z.string(),
+    destinationType: z.string(),
+    mode: modeSchema,
+    ...use,
+    schedule: scheduleSchema.nullable(),
+    nextAt: timeSchema.nullable().meta({ description: 'Null while it does not start by the clock' }),
+    pausedReason: z.string().nullable().meta({ description: 'Why the schedule stopped by itself' }),
+    createdAt: timeSchema,
+    createdBy: z.string(),
+    updatedAt: timeSchema,
+    updatedBy: z.string(),
+    revision: revisionSchema,
+  })
+  .meta({ id: 'ListedExport' })
+export type ListedExport = z.infer<typeof listedExportSchema>
+
 export const exportSchema = z
   .strictObject({
     id: idSchema('export'),
@@ -85,6 +146,7 @@ export const exportSchema = z
       .nullable()
       .meta({ description: 'Null when detached: it keeps everything and does not run' }),
     connectorId: z.string(),
+    ...use,
     destinationType: z.string(),
     destination: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
     mode: modeSchema,
@@ -126,8 +188,23 @@ export const exports = {
     path: '/exports',
     summary: 'Lists the exports',
     permission: 'export.read',
-    query: z.strictObject(pageQuery),
-    response: pageOf(exportSchema),
+    query: z.strictObject({
+      ...pageQuery,
+      sort: sortSchema(EXPORT_SORTS, 'name'),
+      search: searchSchema
+        .exactOptional()
+        .meta({ description: 'Anywhere in the name of the export or its connection, or in the connector' }),
+      connection: referenceSchema.exactOptional(),
+      connector: keySchema.exactOptional(),
+      kind: z.enum(['segment', 'data-out']).exactOptional(),
+      status: z
+        .enum([...RUN_STATUSES, 'never'])
+        .exactOptional()
+        .meta({ description: 'Of the last run' }),
+      schedule: z.enum(['on', 'off', 'none', 'paused']).exactOptional(),
+      attached: z.enum(['yes', 'no']).exactOptional().meta({ description: 'Whether it has a connection' }),
+    }),
+    response: pageOf(listedExportSchema),
   }),
   add: endpoint({
     method: 'POST',

@@ -28,6 +28,14 @@ export const problemSchema = z
     detail: z.string(),
     cure: z.string().meta({ description: 'What to do about it' }),
     requestId: z.string(),
+    versions: z
+      .strictObject({
+        current: z.record(z.string(), z.unknown()).meta({ description: 'The thing as it is now, with its revision' }),
+        yours: z.record(z.string(), z.unknown()).meta({ description: 'The change as it was sent, without secrets' }),
+        yourRevision: z.int().meta({ description: 'The revision that it was made from' }),
+      })
+      .exactOptional()
+      .meta({ description: 'Of a change that was made from an older revision: both sides, to choose from' }),
   })
   .meta({ id: 'Problem' })
 

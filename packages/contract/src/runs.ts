@@ -1,6 +1,15 @@
 import { z } from 'zod'
 import { endpoint } from './endpoint.ts'
-import { countSchema, idSchema, pageOf, pageQuery, referenceSchema, timeSchema } from './scalars.ts'
+import {
+  countSchema,
+  idSchema,
+  pageOf,
+  pageQuery,
+  referenceSchema,
+  searchSchema,
+  sortSchema,
+  timeSchema,
+} from './scalars.ts'
 
 export const RUN_STATUSES = [
   'queued',
@@ -13,6 +22,8 @@ export const RUN_STATUSES = [
   'canceled',
   'skipped',
 ] as const
+/** What made it start: somebody, the clock, new rows of a table, or a retry of rows. */
+export const STARTED_BY = ['person', 'schedule', 'refresh', 'retry'] as const
 export type RunStatus = (typeof RUN_STATUSES)[number]
 
 export const runCountsSchema = z
@@ -41,7 +52,7 @@ export const runSchema = z
     status: z.enum(RUN_STATUSES),
     stage: z.enum(['plan', 'select', 'diff', 'guard', 'deliver', 'settle']).nullable(),
     stages: z.array(z.strictObject({ stage: z.string(), at: timeSchema })),
-    startedBy: z.enum(['person', 'schedule', 'refresh', 'retry']),
+    startedBy: z.enum(STARTED_BY),
     actor: z.string(),
     counts: runCountsSchema,
     reason: z.string().nullable(),
@@ -87,8 +98,14 @@ export const runs = {
     permission: 'run.read',
     query: z.strictObject({
       ...pageQuery,
+      sort: sortSchema(['created'], '-created'),
+      search: searchSchema.exactOptional().meta({ description: 'Anywhere in the name of the export' }),
       export: referenceSchema.exactOptional(),
       status: z.enum(RUN_STATUSES).exactOptional(),
+      startedBy: z.enum(STARTED_BY).exactOptional(),
+      purpose: z.enum(['deliver', 'preview']).exactOptional(),
+      since: timeSchema.exactOptional(),
+      until: timeSchema.exactOptional(),
     }),
     response: pageOf(runSchema),
   }),

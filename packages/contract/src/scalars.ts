@@ -77,6 +77,22 @@ export const pageQuery = {
   limit: z.coerce.number().int().min(1).max(500).default(100),
 }
 
+/** Text to find anywhere, whatever its case. */
+export const searchSchema = z
+  .string()
+  .min(1)
+  .max(100)
+  .regex(/^[^\p{Cc}]+$/u, 'What is looked for has no control characters')
+
+/** What a list may be ordered by; `-name` is the other way round. */
+export function sortSchema<const N extends string>(names: readonly N[], first: NoInfer<N> | `-${NoInfer<N>}`) {
+  const both = names.flatMap((name): (N | `-${N}`)[] => [name, `-${name}`])
+  return z
+    .enum(both as [N | `-${N}`, ...(N | `-${N}`)[]])
+    .default(first as never)
+    .meta({ description: 'What the list is ordered by; with - before it, the other way round' })
+}
+
 export function pageOf<T extends z.ZodType>(item: T) {
   return z.strictObject({
     items: z.array(item),

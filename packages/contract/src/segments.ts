@@ -10,6 +10,8 @@ import {
   pageQuery,
   referenceSchema,
   revisionSchema,
+  searchSchema,
+  sortSchema,
   timeSchema,
 } from './scalars.ts'
 
@@ -19,6 +21,7 @@ export const segmentSchema = z
     name: z.string(),
     rule: ruleSchema,
     createdAt: timeSchema,
+    updatedAt: timeSchema,
     revision: revisionSchema,
   })
   .meta({ id: 'Segment' })
@@ -36,7 +39,11 @@ export const segments = {
     path: '/segments',
     summary: 'Lists the segments',
     permission: 'segment.read',
-    query: z.strictObject(pageQuery),
+    query: z.strictObject({
+      ...pageQuery,
+      sort: sortSchema(['name', 'created', 'updated'], 'name'),
+      search: searchSchema.exactOptional(),
+    }),
     response: pageOf(segmentSchema),
   }),
   add: endpoint({

@@ -8,6 +8,9 @@ import {
   pageOf,
   pageQuery,
   referenceSchema,
+  revisionSchema,
+  searchSchema,
+  sortSchema,
   tableNameSchema,
   timeSchema,
 } from './scalars.ts'
@@ -37,6 +40,8 @@ export const tableSchema = z
     currentVersion: countSchema,
     rows: countSchema,
     createdAt: timeSchema,
+    updatedAt: timeSchema,
+    revision: revisionSchema,
   })
   .meta({ id: 'Table' })
 export type Table = z.infer<typeof tableSchema>
@@ -142,7 +147,11 @@ export const tables = {
     path: '/tables',
     summary: 'Lists the tables',
     permission: 'table.read',
-    query: z.strictObject(pageQuery),
+    query: z.strictObject({
+      ...pageQuery,
+      sort: sortSchema(['name', 'created', 'updated'], 'name'),
+      search: searchSchema.exactOptional(),
+    }),
     response: pageOf(tableSchema),
   }),
   inspect: endpoint({
@@ -179,6 +188,7 @@ export const tables = {
     permission: 'table.read',
     params,
     response: tableSchema,
+    revision: 'given',
     errors: ['not-found'],
   }),
   refresh: endpoint({
@@ -216,6 +226,7 @@ export const tables = {
         .exactOptional(),
     }),
     response: tableSchema,
+    revision: 'required',
     errors: ['not-found', 'conflict'],
   }),
   remove: endpoint({

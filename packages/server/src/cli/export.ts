@@ -1,4 +1,4 @@
-import type { Client, Export } from '@patchbay/contract'
+import type { Client, Export, ListedExport } from '@patchbay/contract'
 import type { Command } from 'commander'
 import { describeSchedule } from '../domain/schedule-text.ts'
 import type { Session } from './client.ts'
@@ -29,9 +29,7 @@ export function addExportCommands(program: Command): void {
       action(({ terminal, withSession }) =>
         withSession(async (client) => {
           const items = await readAll((query) => client.exports.list({ query }))
-          const connections = await readAll((query) => client.connections.list({ query }))
-          const nameOf = new Map<string, string>(connections.map(({ id, name }) => [id, name]))
-          terminal.answer({ items }, () => exportsText(items, nameOf))
+          terminal.answer({ items }, () => exportsText(items))
           return undefined
         }),
       ),
@@ -236,19 +234,36 @@ async function removeExport(
   })
 }
 
-function exportsText(exports: readonly Export[], nameOf: ReadonlyMap<string, string>): string {
+function exportsText(exports: readonly ListedExport[]): string {
   if (exports.length === 0) return 'There is no export yet. See: patchbay export add --help'
   return textTable(
-    ['export', 'connector', 'connection', 'kind', 'mode', 'schedule', 'next', 'id'],
+    [
+      'export',
+      'connector',
+      'connection',
+      'kind',
+      'status',
+      'last run',
+      'delivered',
+      'rejected',
+      'schedule',
+      'next',
+      'may',
+      'by',
+    ],
     exports.map((item) => [
       item.name,
       item.connectorId,
-      item.connectionId === null ? 'No connection' : (nameOf.get(item.connectionId) ?? item.connectionId),
-      item.source.kind,
-      item.mode,
+      item.connectionName ?? 'No connection',
+      item.kind,
+      item.lastRun?.status ?? 'never run',
+      item.lastRun?.createdAt,
+      item.lastRun?.delivered,
+      item.lastRun?.rejected,
       item.schedule === null ? '' : describeSchedule(item.schedule),
       item.nextAt,
-      item.id,
+      item.yourPermissions,
+      item.updatedBy,
     ]),
   )
 }
@@ -266,7 +281,7 @@ function exportText(found: Export): string {
     ['export', found.name],
     ['id', found.id],
     ['sends', what],
-    ['over', found.connectionId ?? 'No connection'],
+    ['over', found.connectionName ?? 'No connection'],
     ['connector', found.connectorId],
     ['destination', found.destinationType],
     ...Object.entries(found.destination).map(([name, value]): [string, string] => [`  ${name}`, String(value)]),

@@ -48,5 +48,6 @@ export interface Segment {
   readonly name: string
   readonly rule: Rule
   readonly createdAt: Date
+  readonly updatedAt: Date
   readonly revision: number
 }

@@ -23,6 +23,9 @@ export interface Table {
   readonly fields: readonly TableField[]
   readonly currentVersion: number
   readonly createdAt: Date
+  readonly updatedAt: Date
+  /** Grows with each edit and each refresh. */
+  readonly revision: number
 }
 
 /** One immutable import. Its Parquet files stand under `tables/<table id>/<version>/`. */

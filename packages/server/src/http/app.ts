@@ -8,6 +8,7 @@ import { Hono, type Context } from 'hono'
 import { authorize } from '../access/authorize.ts'
 import { actorOf, type Identity } from '../access/identity.ts'
 import { canonicalJson } from '../domain/canonical-json.ts'
+import { Problem } from '../domain/problem.ts'
 import { claimIdempotency, storeAnswer } from '../store/idempotency.ts'
 import type { By } from '../store/by.ts'
 import type { Tx } from '../store/schema.ts'
@@ -15,7 +16,7 @@ import { makeHandlers } from './all-handlers.ts'
 import type { Call, Handler } from './handler.ts'
 import { openDoors } from './open-doors.ts'
 import type { HttpPorts } from './ports.ts'
-import { HttpProblem, invalid, problemResponse, problemSaid } from './problem-of.ts'
+import { HttpProblem, invalid, problemResponse, problemSaid, StaleEdit } from './problem-of.ts'
 import { whoAsks, type AppEnv } from './who-asks.ts'
 import { readJsonBody, refuseBody } from './request-body.ts'
 
@@ -62,7 +63,7 @@ export function makeApp(ports: HttpPorts): Hono<AppEnv> {
     Record<string, Readonly<Record<string, Handler<Endpoint>>>>
   >
   const endpoints = listEndpoints()
-  for (const named of endpoints) mount(app, ports, named, handlers)
+  for (const named of endpoints) mount(app, ports, named, handlers, endpoints)
   for (const path of new Set(endpoints.map((named) => named.path))) refuseOtherMethods(app, path, endpoints)
   return app
 }
@@ -73,16 +74,33 @@ function mount(
   ports: HttpPorts,
   { id, path, endpoint }: NamedEndpoint,
   handlers: Readonly<Record<string, Readonly<Record<string, Handler<Endpoint>>>>>,
+  endpoints: readonly NamedEndpoint[],
 ): void {
   const [resource = '', name = ''] = id.split('.')
   const handler = handlers[resource]?.[name]
   if (handler === undefined) throw new Error(`The endpoint ${id} has no handler`)
   if (!PERMISSIONS.includes(endpoint.permission))
     throw new Error(`The endpoint ${id} names no permission that is known`)
+  const show = showOf({ id, path, endpoint }, endpoints, handlers)
   app.on(endpoint.method, honoPath(path), (context) => {
     context.set('endpoint', id)
-    return answer(ports, { id, endpoint, handler }, context)
+    return answer(ports, { id, endpoint, handler, ...(show === undefined ? {} : { show }) }, context)
   })
+}
+
+/** The endpoint that shows what this one changes. */
+function showOf(
+  { path, endpoint }: NamedEndpoint,
+  endpoints: readonly NamedEndpoint[],
+  handlers: Readonly<Record<string, Readonly<Record<string, Handler<Endpoint>>>>>,
+): Mounted['show'] {
+  if (endpoint.revision !== 'required') return undefined
+  const shown = endpoints.find((other) => other.path === path && other.endpoint.method === 'GET')
+  const [resource = '', name = ''] = shown?.id.split('.') ?? []
+  const handler = handlers[resource]?.[name]
+  if (shown === undefined || handler === undefined)
+    throw new Error(`What ${path} changes cannot be shown, so a stale change could not be compared with it`)
+  return { endpoint: shown.endpoint, handler }
 }
 
 function refuseOtherMethods(app: Hono<AppEnv>, path: string, endpoints: readonly NamedEndpoint[]): void {
@@ -105,6 +123,8 @@ interface Mounted {
   readonly id: string
   readonly endpoint: Endpoint
   readonly handler: Handler<Endpoint>
+  /** Shows what a change of this endpoint is made to; where changes name a revision. */
+  readonly show?: { readonly endpoint: Endpoint; readonly handler: Handler<Endpoint> }
 }
 
 async function answer(ports: HttpPorts, mounted: Mounted, context: Context<AppEnv>): Promise<Response> {
@@ -113,8 +133,21 @@ async function answer(ports: HttpPorts, mounted: Mounted, context: Context<AppEn
   const identity = await whoAsks(ports, context, now)
   authorize(identity, endpoint.permission)
   const input = await readInput(endpoint, context)
-  const given = await handler(input as never, makeCall(ports, mounted, context, identity, now, input))
+  const call = makeCall(ports, mounted, context, identity, now, input)
+  const given = await handler(input as never, call).catch(async (error: unknown) => {
+    throw await withVersions(error, mounted, input, call)
+  })
   return respond(endpoint, given)
+}
+
+/** A stale change is refused with what is there now and what was sent, so that a person can choose. */
+async function withVersions(error: unknown, { show }: Mounted, input: Input, call: Call): Promise<unknown> {
+  const isStale = error instanceof Problem && error.code === 'conflict' && error.path === 'revision'
+  if (!isStale || show === undefined || call.revision === undefined) return error
+  authorize(call.identity, show.endpoint.permission)
+  const current = await show.handler({ params: input.params, query: {}, body: undefined } as never, call)
+  const { secrets: _secrets, ...yours } = input.body as Record<string, unknown>
+  return new StaleEdit(error, { current: current as Record<string, unknown>, yours, yourRevision: call.revision })
 }
 
 interface Input {

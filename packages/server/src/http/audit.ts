@@ -1,21 +1,22 @@
 import type { contract } from '@patchbay/contract'
-import { listAudit, verifyAudit } from '../store/audit.ts'
+import { pageAudit, verifyAudit, type AuditFilter, type StoredAuditEntry } from '../store/audit.ts'
 import type { Handlers } from './handler.ts'
-import { cursorProblem, makeCursor, readCursor } from './paging.ts'
+import { cursorProblem, makeCursor, pick, readCursor } from './paging.ts'
 import type { HttpPorts } from './ports.ts'
 
 export function makeAuditHandlers(ports: HttpPorts): Handlers<typeof contract.audit> {
   return {
     async list({ query }) {
-      const entries = await listAudit(ports.db, {
-        limit: query.limit,
-        ...(query.subject === undefined ? {} : { subject: query.subject }),
-        ...(query.cursor === undefined ? {} : { before: seqOf(query.cursor) }),
+      const entries = await pageAudit(ports.db, filterOf(query), {
+        descending: query.sort === '-seq',
+        limit: query.limit + 1,
+        ...(query.cursor === undefined ? {} : { after: seqOf(query.cursor, query.sort) }),
       })
-      const last = entries.at(-1)
+      const shown = entries.slice(0, query.limit)
+      const last = entries.length > query.limit ? shown.at(-1) : undefined
       return {
-        items: entries.map((entry) => ({ ...entry, at: entry.at.toISOString(), detail: { ...entry.detail } })),
-        next: last !== undefined && entries.length === query.limit ? makeCursor(String(last.seq)) : null,
+        items: shown.map(entryOf),
+        next: last === undefined ? null : makeCursor(query.sort, String(last.seq)),
       }
     },
     async verify() {
@@ -27,8 +28,22 @@ export function makeAuditHandlers(ports: HttpPorts): Handlers<typeof contract.au
   }
 }
 
-function seqOf(cursor: string): number {
-  const [seq = ''] = readCursor(cursor, 1)
-  if (!/^\d{1,15}$/.test(seq)) throw cursorProblem()
+type Query = { readonly [K in 'subject' | 'actor' | 'action' | 'since' | 'until']?: string }
+
+function filterOf({ since, until, ...query }: Query): AuditFilter {
+  return {
+    ...pick(query, ['subject', 'actor', 'action']),
+    ...(since === undefined ? {} : { since: new Date(since) }),
+    ...(until === undefined ? {} : { until: new Date(until) }),
+  }
+}
+
+function entryOf(entry: StoredAuditEntry) {
+  return { ...entry, at: entry.at.toISOString(), detail: { ...entry.detail } }
+}
+
+function seqOf(cursor: string, sort: string): number {
+  const [of, seq = ''] = readCursor(cursor, 2)
+  if (of !== sort || !/^\d{1,15}$/.test(seq)) throw cursorProblem()
   return Number(seq)
 }

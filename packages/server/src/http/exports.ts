@@ -9,16 +9,17 @@ import {
   detachExport,
   duplicateExport,
   editExport,
-  listExports,
   readExport,
   removeExport,
   type ScheduledExport,
 } from '../store/export.ts'
+import { pageExports, type ExportFilter } from '../store/export-list.ts'
 import { readRun } from '../store/run.ts'
 import type { Db } from '../store/schema.ts'
+import { answerExport, listedExportOf } from './export-answer.ts'
 import { checkExport, destinationTypeOf } from './export-draft.ts'
 import type { Call, Handlers } from './handler.ts'
-import { pageOfList } from './paging.ts'
+import { cursorOf, pageRequest, pick } from './paging.ts'
 import type { HttpPorts } from './ports.ts'
 import { refuseRestored } from './refuse-restored.ts'
 import { runOf } from './runs.ts'
@@ -40,9 +41,16 @@ export function makeExportHandlers(ports: HttpPorts): Handlers<typeof contract.e
   }
 
   return {
-    async list({ query }) {
-      const page = pageOfList(await listExports(db), query, ({ name }) => name)
-      return { items: page.items.map(exportOf), next: page.next }
+    async list({ query }, { identity }) {
+      const { connection, connector, attached, ...rest } = query
+      const filter: ExportFilter = {
+        ...pick(rest, ['search', 'kind', 'status', 'schedule']),
+        ...(connection === undefined ? {} : { connectionId: (await readConnection(db, connection)).id }),
+        ...(connector === undefined ? {} : { connectorId: connector }),
+        ...(attached === undefined ? {} : { isAttached: attached === 'yes' }),
+      }
+      const { items, next } = await pageExports(db, filter, pageRequest(query))
+      return { items: items.map((item) => listedExportOf(item, identity)), next: cursorOf(query.sort, next) }
     },
 
     async add({ body }, { by, change, identity, now }) {
@@ -52,12 +60,12 @@ export function makeExportHandlers(ports: HttpPorts): Handlers<typeof contract.e
         const { connection: _named, ...chosen } = body
         const destinationType = destinationTypeOf(ports.registry, connection.connectorId, body.destinationType)
         const draft = await checkExport(ports, tx, { ...chosen, destinationType }, connection, now)
-        return exportOf(await createExport(tx, { ...draft, connectionId: connection.id }, by))
+        return answerExport(tx, await createExport(tx, { ...draft, connectionId: connection.id }, by), identity)
       })
     },
 
-    async show({ params }) {
-      return exportOf(await readExport(db, params.export))
+    async show({ params }, { identity }) {
+      return answerExport(db, await readExport(db, params.export), identity)
     },
 
     async edit({ params, body }, call) {
@@ -84,7 +92,7 @@ export function makeExportHandlers(ports: HttpPorts): Handlers<typeof contract.e
             current = await attachExport(tx, before.id, connection.id, by)
           }
         }
-        return exportOf(current)
+        return answerExport(tx, current, identity)
       })
     },
 
@@ -98,7 +106,7 @@ export function makeExportHandlers(ports: HttpPorts): Handlers<typeof contract.e
     async duplicate({ params, body }, call) {
       return call.change(async (tx) => {
         const { id } = await reach(tx, params.export, call)
-        return exportOf(await duplicateExport(tx, id, body.name, call.by))
+        return answerExport(tx, await duplicateExport(tx, id, body.name, call.by), call.identity)
       })
     },
 
@@ -110,7 +118,7 @@ export function makeExportHandlers(ports: HttpPorts): Handlers<typeof contract.e
       return change(async (tx) => {
         const before = await reach(tx, params.export, call)
         const draft = await checkExport(ports, tx, { ...before, schedule: body.schedule }, null, now)
-        return exportOf(await editExport(tx, before.id, before.revision, draft, by))
+        return answerExport(tx, await editExport(tx, before.id, before.revision, draft, by), call.identity)
       })
     },
 
@@ -119,54 +127,5 @@ export function makeExportHandlers(ports: HttpPorts): Handlers<typeof contract.e
       const slots = schedule === null || !schedule.on ? [] : nextSlots(schedule, now, query.count)
       return { slots: slots.map((slot) => slot.toISOString()) }
     },
-  }
-}
-
-function exportOf(found: ScheduledExport) {
-  const { source, schedule } = found
-  return {
-    id: found.id,
-    name: found.name,
-    connectionId: found.connectionId,
-    connectorId: found.connectorId,
-    destinationType: found.destinationType,
-    destination: { ...found.destination },
-    mode: found.mode,
-    source:
-      source.kind === 'segment'
-        ? { ...source, segments: [...source.segments], fields: source.fields.map(mappedOf) }
-        : {
-            ...source,
-            tables: source.tables.map(({ fields, ...table }) => ({
-              ...table,
-              ...(fields === undefined ? {} : { fields: fields.map(mappedOf) }),
-            })),
-          },
-    merge: found.merge,
-    format: found.format,
-    guard: found.guard,
-    schedule: schedule === null ? null : scheduleOf(schedule),
-    createdAt: found.createdAt.toISOString(),
-    createdBy: found.createdBy,
-    updatedAt: found.updatedAt.toISOString(),
-    updatedBy: found.updatedBy,
-    nextAt: found.nextAt?.toISOString() ?? null,
-    pausedReason: found.pausedReason,
-    revision: found.revision,
-  }
-}
-
-type Mapped = Extract<ScheduledExport['source'], { readonly kind: 'segment' }>['fields'][number]
-
-function mappedOf(field: Mapped) {
-  return { ...field, transforms: [...field.transforms] }
-}
-
-function scheduleOf(schedule: NonNullable<ScheduledExport['schedule']>) {
-  const { every, blackout, ...rest } = schedule
-  return {
-    ...rest,
-    every: every.type === 'weekly' ? { ...every, days: [...every.days] } : every,
-    blackout: blackout.map((pause) => ({ ...pause, days: [...pause.days] })),
   }
 }

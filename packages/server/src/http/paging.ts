@@ -1,8 +1,22 @@
-import { Problem } from '../domain/problem.ts'
+import { cursorProblem, type PageRequest, type Place } from '../store/page.ts'
 
 export interface PageQuery {
   readonly cursor?: string
   readonly limit: number
+}
+
+/** What a list in the store is asked for: `-name` is by name, the last first. A cursor is of one order and of no other. */
+export function pageRequest<S extends string>(query: PageQuery & { readonly sort: S | `-${S}` }): PageRequest<S> {
+  const descending = query.sort.startsWith('-')
+  const sort = (descending ? query.sort.slice(1) : query.sort) as S
+  if (query.cursor === undefined) return { sort, descending, limit: query.limit }
+  const [of, key = '', id = ''] = readCursor(query.cursor, 3)
+  if (of !== query.sort || id === '') throw cursorProblem()
+  return { sort, descending, limit: query.limit, after: { key, id } }
+}
+
+export function cursorOf(sort: string, next: Place | null): string | null {
+  return next === null ? null : makeCursor(sort, next.key, next.id)
 }
 
 /** Of a list that is ordered by a text which no two items share: the page after the item that the cursor names. */
@@ -21,6 +35,13 @@ export function pageOfList<T>(
   return { items: page, next: last !== undefined && isMore ? makeCursor(orderOf(last)) : null }
 }
 
+/** The filters that were given: a store's filter has no field for one that was not. */
+export function pick<T extends object, K extends keyof T>(from: T, names: readonly K[]): Pick<T, K> {
+  return Object.fromEntries(
+    names.filter((name) => from[name] !== undefined).map((name) => [name, from[name]]),
+  ) as unknown as Pick<T, K>
+}
+
 /** Says where a page ended; to be handed back and not to be understood. */
 export function makeCursor(...parts: readonly string[]): string {
   return Buffer.from(JSON.stringify(parts), 'utf8').toString('base64url')
@@ -30,15 +51,8 @@ export function readCursor(cursor: string, length: number): readonly string[] {
   const parts = decode(cursor)
   if (!Array.isArray(parts) || parts.length !== length) throw cursorProblem()
   return parts.map((part: unknown) => {
-    if (typeof part !== 'string') throw cursorProblem()
+    if (typeof part !== 'string' || /\p{Cc}/u.test(part)) throw cursorProblem()
     return part
-  })
-}
-
-export function cursorProblem(): Problem {
-  return new Problem('invalid', 'query.cursor: This is not a cursor of this list', {
-    path: 'query.cursor',
-    cure: 'Give back what the last page gave as "next", or leave it out for the first page',
   })
 }
 
@@ -49,3 +63,5 @@ function decode(cursor: string): unknown {
     return undefined
   }
 }
+
+export { cursorProblem } from '../store/page.ts'

@@ -4,7 +4,7 @@ import type { z } from 'zod'
 import { NotSignedIn } from '../access/api-key.ts'
 import { Problem } from '../domain/problem.ts'
 
-type Said = Pick<ProblemAnswer, 'code' | 'path' | 'detail' | 'cure'>
+export type Said = Pick<ProblemAnswer, 'code' | 'path' | 'detail' | 'cure' | 'versions'>
 
 const TITLES: Readonly<Record<ProblemCode, string>> = {
   invalid: 'What was sent is not right',
@@ -33,7 +33,20 @@ export function problemSaid(error: unknown): Said | undefined {
       cure: 'Send it as "Authorization: Bearer pbk_…"; the operator makes one with: patchbay key add',
     }
   }
+  if (error instanceof StaleEdit) return { ...problemSaid(error.problem), versions: error.versions } as Said
   return error instanceof HttpProblem ? error.said : undefined
+}
+
+/** A change that was made from an older revision, with both sides for whoever has to choose. */
+export class StaleEdit extends Error {
+  readonly problem: Problem
+  readonly versions: NonNullable<ProblemAnswer['versions']>
+  constructor(problem: Problem, versions: StaleEdit['versions']) {
+    super(problem.message, { cause: problem })
+    this.name = 'StaleEdit'
+    this.problem = problem
+    this.versions = versions
+  }
 }
 
 /** What only HTTP can get wrong. */

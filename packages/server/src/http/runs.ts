@@ -1,13 +1,12 @@
 import type { contract } from '@patchbay/contract'
 import { authorizeExport } from '../access/reach.ts'
-import { isId, type RunId } from '../domain/ids.ts'
 import { readExport } from '../store/export.ts'
-import { listRuns, readRun, type RunDetail } from '../store/run.ts'
+import { pageRuns, readRun, type RunDetail, type RunFilter } from '../store/run.ts'
 import type { Db } from '../store/schema.ts'
 import { readProgress } from '../store/run-journal.ts'
 import { countsSoFar, sourceNames } from './counts-so-far.ts'
 import type { Call, Handlers } from './handler.ts'
-import { cursorProblem, makeCursor, readCursor } from './paging.ts'
+import { cursorOf, cursorProblem, makeCursor, pageRequest, pick, readCursor } from './paging.ts'
 import type { HttpPorts } from './ports.ts'
 import { refuseRestored } from './refuse-restored.ts'
 
@@ -15,15 +14,14 @@ export function makeRunHandlers(ports: HttpPorts): Handlers<typeof contract.runs
   const { db, lake } = ports
   return {
     async list({ query }) {
-      const found = await listRuns(db, {
-        limit: query.limit,
+      const filter: RunFilter = {
+        ...pick(query, ['search', 'status', 'startedBy', 'purpose']),
         ...(query.export === undefined ? {} : { exportId: (await readExport(db, query.export)).id }),
-        ...(query.status === undefined ? {} : { status: [query.status] }),
-        ...(query.cursor === undefined ? {} : { before: placeOf(query.cursor) }),
-      })
-      const last = found.at(-1)
-      const isFull = last !== undefined && found.length === query.limit
-      return { items: found.map(runOf), next: isFull ? makeCursor(last.createdAt.toISOString(), last.id) : null }
+        ...(query.since === undefined ? {} : { since: new Date(query.since) }),
+        ...(query.until === undefined ? {} : { until: new Date(query.until) }),
+      }
+      const { items, next } = await pageRuns(db, filter, pageRequest(query))
+      return { items: items.map(runOf), next: cursorOf(query.sort, next) }
     },
 
     async show({ params }) {
@@ -128,13 +126,6 @@ export function runOf(run: Omit<RunDetail, 'diff'>) {
 
 function textOf(date: Date | null): string | null {
   return date?.toISOString() ?? null
-}
-
-function placeOf(cursor: string): { readonly createdAt: Date; readonly id: RunId } {
-  const [at = '', id = ''] = readCursor(cursor, 2)
-  const createdAt = new Date(at)
-  if (Number.isNaN(createdAt.getTime()) || !isId('run', id)) throw cursorProblem()
-  return { createdAt, id: id as RunId }
 }
 
 function rowPlaceOf(

@@ -5,18 +5,18 @@ import { checkRule, resolveMembers } from '../domain/segment-rule.ts'
 import type { Rule, Segment } from '../domain/segment.ts'
 import type { Table } from '../domain/table.ts'
 import type { Db } from '../store/schema.ts'
-import { createSegment, editSegment, listSegments, readSegment, removeSegment } from '../store/segment.ts'
+import { createSegment, editSegment, listSegments, pageSegments, readSegment, removeSegment } from '../store/segment.ts'
 import { listTables, pinTable } from '../store/table.ts'
 import type { Handlers } from './handler.ts'
-import { pageOfList } from './paging.ts'
+import { cursorOf, pageRequest, pick } from './paging.ts'
 import type { HttpPorts, Selection } from './ports.ts'
 
 export function makeSegmentHandlers(ports: HttpPorts): Handlers<typeof contract.segments> {
   const { db, lake } = ports
   return {
     async list({ query }) {
-      const page = pageOfList(await listSegments(db), query, ({ name }) => name)
-      return { items: page.items.map(segmentOf), next: page.next }
+      const { items, next } = await pageSegments(db, pick(query, ['search']), pageRequest(query))
+      return { items: items.map(segmentOf), next: cursorOf(query.sort, next) }
     },
 
     async add({ body }, { by, change }) {
@@ -89,6 +89,6 @@ async function select(db: Db, rule: Rule, now: Date): Promise<Selection> {
 }
 
 function segmentOf(segment: Segment) {
-  const { id, name, rule, createdAt, revision } = segment
-  return { id, name, rule, createdAt: createdAt.toISOString(), revision }
+  const { id, name, rule, createdAt, updatedAt, revision } = segment
+  return { id, name, rule, createdAt: createdAt.toISOString(), updatedAt: updatedAt.toISOString(), revision }
 }

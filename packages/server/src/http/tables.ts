@@ -8,15 +8,15 @@ import {
   createTable,
   editTable,
   findTable,
-  listTables,
   listVersions,
+  pageTables,
   pinTable,
   readTable,
   removeTable,
   reserveVersion,
 } from '../store/table.ts'
 import type { Handlers } from './handler.ts'
-import { cursorProblem, makeCursor, pageOfList, readCursor } from './paging.ts'
+import { cursorOf, cursorProblem, makeCursor, pageRequest, pick, readCursor } from './paging.ts'
 import type { HttpPorts } from './ports.ts'
 import { completeUploads, discardUploads } from './uploads.ts'
 
@@ -26,8 +26,8 @@ const BAD_LINES_SHOWN = 100
 export function makeTableHandlers(ports: HttpPorts): Handlers<typeof contract.tables> {
   return {
     async list({ query }) {
-      const page = pageOfList(await listTables(ports.db), query, ({ name }) => name)
-      return { items: page.items.map((table) => tableOf(table, table.rows)), next: page.next }
+      const { items, next } = await pageTables(ports.db, pick(query, ['search']), pageRequest(query))
+      return { items: items.map((table) => tableOf(table, table.rows)), next: cursorOf(query.sort, next) }
     },
 
     async inspect({ body }, { signal }) {
@@ -91,12 +91,13 @@ export function makeTableHandlers(ports: HttpPorts): Handlers<typeof contract.ta
       return imported
     },
 
-    async edit({ params, body }, { by, change }) {
+    async edit({ params, body }, { by, change, revision }) {
       return change(async (tx) => {
         const table = await readTable(tx, params.table)
         const edited = await editTable(
           tx,
           table.id,
+          revision ?? table.revision,
           {
             name: body.name ?? table.name,
             isProfile: body.isProfile ?? table.isProfile,
@@ -236,9 +237,9 @@ async function showTable(db: HttpPorts['db'], table: Table) {
 }
 
 function tableOf(table: Table, rows: number) {
-  const { id, name, isProfile, key, currentVersion, createdAt } = table
+  const { createdAt, updatedAt, ...rest } = table
   const fields = table.fields.map(fieldOf)
-  return { id, name, isProfile, key, fields, currentVersion, rows, createdAt: createdAt.toISOString() }
+  return { ...rest, fields, rows, createdAt: createdAt.toISOString(), updatedAt: updatedAt.toISOString() }
 }
 
 function versionOf(version: TableVersion, currentVersion: number) {

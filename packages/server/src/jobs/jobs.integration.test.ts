@@ -4,12 +4,12 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { ExportId, RunId } from '../domain/ids.ts'
 import { NO_COUNTS } from '../domain/run.ts'
 import { Canceled, LeaseLost, ShuttingDown, type Lease, type RunOutcome } from '../engine/ports.ts'
-import { listAudit } from '../store/audit.ts'
+import { pageAudit } from '../store/audit.ts'
 import { editExport, readExport } from '../store/export.ts'
 import { removeConnection } from '../store/connection.ts'
-import { listRuns, readRun } from '../store/run.ts'
+import { pageRuns, readRun, type RunFilter } from '../store/run.ts'
 import { takeRun } from '../store/run-hold.ts'
-import type { Tx } from '../store/schema.ts'
+import type { Db, Tx } from '../store/schema.ts'
 import { addVersion, readTable, reserveVersion } from '../store/table.ts'
 import { createExportOfPeople, createPeople, daily, draftOf, findConnector } from '../test-support/fixtures.ts'
 import { STORES } from '../test-support/stores.ts'
@@ -23,6 +23,8 @@ import { startScheduler } from './scheduler.ts'
 import { startWorker, type ExecuteRun, type Worker, type WorkerTiming } from './worker.ts'
 
 const by = byTester(new Date())
+const listRuns = async (db: Db, filter: RunFilter, limit: number) =>
+  (await pageRuns(db, filter, { sort: 'created', descending: true, limit })).items
 const key = (first: number) => ({ source: 'People', kind: 'batch', first, last: first + 9 }) as const
 const answered = { accepted: 10, rejected: 0, uncertain: 0, exceptionsPath: null }
 const aborted = (signal: AbortSignal): Promise<void> =>
@@ -135,7 +137,7 @@ for (const kind of STORES) {
       queue.wake()
       expect(await settled(run)).toBe('successful')
       expect(await readRun(store.db, run)).toMatchObject({ counts: { accepted: 10 }, stages: [{ stage: 'plan' }] })
-      const audit = await listAudit(store.db, { subject: run, limit: 10 })
+      const audit = await pageAudit(store.db, { subject: run }, { descending: true, limit: 10 })
       expect(audit.map(({ action }) => action)).toEqual(['run.finished', 'run.requested'])
       // The next plan has the ledger, and the files.
       await worker.stop()
@@ -153,7 +155,7 @@ for (const kind of STORES) {
         throw new Error('undo')
       })
       await expect(failing).rejects.toThrow('undo')
-      expect(await listRuns(store.db, { exportId: id, limit: 5 })).toEqual([])
+      expect(await listRuns(store.db, { exportId: id }, 5)).toEqual([])
       const jobs = await change((tx) => queue.take(tx, 100))
       expect(jobs.map(({ runId }) => runId)).not.toContain(never)
     })
@@ -165,7 +167,7 @@ for (const kind of STORES) {
       for (const outcome of outcomes) {
         if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject({ code: 'conflict' })
       }
-      const runs = await listRuns(store.db, { exportId: id, limit: 5 })
+      const runs = await listRuns(store.db, { exportId: id }, 5)
       expect(runs).toHaveLength(1)
       await change((tx) => cancelRun(tx, queue, runs[0]?.id ?? ('' as RunId), by))
     })
@@ -424,13 +426,13 @@ for (const kind of STORES) {
           everyMs: 0,
         })
       const runsOf = async (id: ExportId) =>
-        (await listRuns(store.db, { exportId: id, limit: 100 })).map(({ slot, status, late }) => [
+        (await listRuns(store.db, { exportId: id }, 100)).map(({ slot, status, late }) => [
           slot?.toISOString(),
           status,
           late,
         ])
       const finish = async (id: ExportId, status: RunOutcome['status'] = 'successful'): Promise<void> => {
-        for (const run of await listRuns(store.db, { exportId: id, status: ['queued'], limit: 5 }))
+        for (const run of await listRuns(store.db, { exportId: id, status: 'queued' }, 5))
           await settle(await take(run.id), status)
       }
       const at = (time: string): Date => (now = new Date(time))
@@ -479,7 +481,7 @@ for (const kind of STORES) {
         const run = await begin(id)
         at('2026-03-02T06:00:05Z')
         await Promise.all([scheduler().tick(), scheduler().tick()])
-        const skipped = await listRuns(store.db, { exportId: id, status: ['skipped'], limit: 5 })
+        const skipped = await listRuns(store.db, { exportId: id, status: 'skipped' }, 5)
         expect(skipped).toMatchObject([{ reason: `Run ${run} of this export was not over` }])
         await finish(id)
       })
@@ -500,7 +502,7 @@ for (const kind of STORES) {
         expect(await runsOf(failing.id)).toHaveLength(10)
         const paused = await readExport(store.db, failing.id)
         expect(paused).toMatchObject({ nextAt: null, pausedReason: expect.stringContaining('10 failures in a row') })
-        const reasons = await listAudit(store.db, { subject: failing.id, limit: 50 })
+        const reasons = await pageAudit(store.db, { subject: failing.id }, { descending: true, limit: 50 })
         expect(reasons.filter(({ action }) => action === 'schedule.paused')).toHaveLength(1)
         const again = { ...draftOf(paused.name), schedule: paused.schedule }
         const mended = await change((tx) => editExport(tx, failing.id, paused.revision, again, byTester(now)))

@@ -70,14 +70,33 @@ export async function readAuditHead(db: Db): Promise<AuditHead> {
   return row ?? EMPTY_HEAD
 }
 
-/** The newest first; `before` is the smallest `seq` of the page before. */
-export async function listAudit(
+export interface AuditFilter {
+  /** Id of what it is about. */
+  readonly subject?: string
+  readonly actor?: string
+  /** One action, as `export.created`, or with a dot at its end all of a noun, as `export.`. */
+  readonly action?: string
+  readonly since?: Date
+  readonly until?: Date
+}
+
+export async function pageAudit(
   db: Db,
-  filter: { readonly subject?: string; readonly before?: number; readonly limit: number },
+  filter: AuditFilter,
+  page: { readonly descending: boolean; readonly after?: number; readonly limit: number },
 ): Promise<readonly StoredAuditEntry[]> {
-  let query = db.selectFrom('audit').selectAll().orderBy('seq', 'desc').limit(filter.limit)
+  let query = db
+    .selectFrom('audit')
+    .selectAll()
+    .orderBy('seq', page.descending ? 'desc' : 'asc')
+    .limit(page.limit)
   if (filter.subject !== undefined) query = query.where('subject', '=', filter.subject)
-  if (filter.before !== undefined) query = query.where('seq', '<', filter.before)
+  if (filter.actor !== undefined) query = query.where('actor', '=', filter.actor)
+  if (filter.action?.endsWith('.') === true) query = query.where('action', 'like', `${filter.action}%`)
+  else if (filter.action !== undefined) query = query.where('action', '=', filter.action)
+  if (filter.since !== undefined) query = query.where('at', '>=', filter.since)
+  if (filter.until !== undefined) query = query.where('at', '<', filter.until)
+  if (page.after !== undefined) query = query.where('seq', page.descending ? '<' : '>', page.after)
   return (await query.execute()).map(({ prev_hash, ...row }) => ({ ...row, prevHash: prev_hash }))
 }
 

@@ -60,10 +60,6 @@ export async function readExport(db: Db, reference: string): Promise<ScheduledEx
   return exportOf(row)
 }
 
-export async function listExports(db: Db): Promise<readonly ScheduledExport[]> {
-  return (await selectExports(db).orderBy('export.name').execute()).map(exportOf)
-}
-
 export async function editExport(
   tx: Tx,
   id: ExportId,

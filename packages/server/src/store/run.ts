@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { ExportId, RunId } from '../domain/ids.ts'
 import { NO_COUNTS, type Run, type RunStatus, type StartedBy } from '../domain/run.ts'
 import { notFound } from './conflict.ts'
+import { pageOf, paged, patternOf, type Page, type PageRequest } from './page.ts'
 import type { Db, Tx } from './schema.ts'
 
 /** A run that is not over: only one of these that delivers may stand for an export. */
@@ -100,24 +101,58 @@ export async function readRun(db: Db, id: string): Promise<RunDetail> {
   return { ...runOf(row), diff: row.diff }
 }
 
-/** The newest first. `before` is the last row of the page before. */
-export async function listRuns(
+export interface RunFilter {
+  readonly exportId?: ExportId
+  readonly status?: RunStatus
+  readonly startedBy?: StartedBy
+  readonly purpose?: 'deliver' | 'preview'
+  /** Anywhere in the name of the export. */
+  readonly search?: string
+  readonly since?: Date
+  readonly until?: Date
+}
+
+/** So many exports are looked through one by one; of more, the newest runs are soon found by going through the runs. */
+const EXPORTS_ONE_BY_ONE = 200
+
+/** By when they were asked for. */
+export async function pageRuns(
   db: Db,
-  filter: {
-    readonly exportId?: ExportId
-    readonly status?: readonly RunStatus[]
-    readonly before?: { readonly createdAt: Date; readonly id: RunId }
-    readonly limit: number
-  },
-): Promise<readonly Omit<RunDetail, 'diff'>[]> {
-  let query = selectRuns(db).orderBy('run.created_at', 'desc').orderBy('run.id', 'desc').limit(filter.limit)
+  filter: RunFilter,
+  page: PageRequest<'created'>,
+): Promise<Page<Omit<RunDetail, 'diff'>>> {
+  const { search, ...rest } = filter
+  const make = (rows: Awaited<ReturnType<typeof rowsOf>>) => pageOf(rows, page, runOf, ({ id }) => id)
+  if (search === undefined) return make(await rowsOf(db, rest, page))
+  const found = await db
+    .selectFrom('export')
+    .select('id')
+    .where(sql<boolean>`lower(name) LIKE ${patternOf(search)}`)
+    .orderBy('id')
+    .limit(EXPORTS_ONE_BY_ONE + 1)
+    .execute()
+  if (found.length > EXPORTS_ONE_BY_ONE) return make(await rowsOf(db, filter, page))
+  const each = []
+  for (const { id } of found) each.push(...(await rowsOf(db, { ...rest, exportId: id as ExportId }, page)))
+  const way = page.descending ? -1 : 1
+  const ordered = each.toSorted(
+    (a, b) => way * (a.created_at.getTime() - b.created_at.getTime() || (a.id < b.id ? -1 : 1)),
+  )
+  return make(ordered.slice(0, page.limit + 1))
+}
+
+async function rowsOf(db: Db, filter: RunFilter, page: PageRequest<'created'>) {
+  let query = selectRuns(db)
   if (filter.exportId !== undefined) query = query.where('run.export_id', '=', filter.exportId)
-  if (filter.status !== undefined) query = query.where('run.status', 'in', [...filter.status])
-  if (filter.before !== undefined) {
-    const { createdAt, id } = filter.before
-    query = query.where(sql<boolean>`(run.created_at, run.id) < (${createdAt}, ${id})`)
-  }
-  return (await query.execute()).map(runOf)
+  if (filter.status !== undefined) query = query.where('run.status', '=', filter.status)
+  if (filter.startedBy !== undefined) query = query.where('run.started_by', '=', filter.startedBy)
+  if (filter.purpose !== undefined) query = query.where('run.purpose', '=', filter.purpose)
+  if (filter.search !== undefined)
+    query = query.where(sql<boolean>`lower(export.name) LIKE ${patternOf(filter.search)}`)
+  if (filter.since !== undefined) query = query.where('run.created_at', '>=', filter.since)
+  if (filter.until !== undefined) query = query.where('run.created_at', '<', filter.until)
+  const order = { key: sql.ref('run.created_at'), id: sql.ref('run.id'), type: 'timestamptz' } as const
+  return paged(query, order, page).execute()
 }
 
 function selectRuns(db: Db) {

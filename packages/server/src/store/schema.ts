@@ -25,6 +25,8 @@ export interface Schema {
   data_key: DataKeyRow
   export: ExportRow
   schedule: ScheduleRow
+  export_sort: ExportSortRow
+  export_last_run: ExportLastRunRow
   ledger: LedgerRow
   delivered_file: DeliveredFileRow
   run: RunRow
@@ -52,6 +54,7 @@ interface TableRow {
   last_version: number
   created_at: Date
   updated_at: Date
+  revision: Generated<number>
 }
 interface TableVersionRow {
   table_id: string
@@ -112,6 +115,24 @@ interface ExportRow {
   updated_at: Date
   updated_by: string
   revision: Generated<number>
+}
+/** Kept by the database's own triggers: what the list of exports is ordered by. */
+interface ExportSortRow {
+  export_id: string
+  sort: string
+  key: string
+}
+/** Kept by a trigger: the newest run that delivers. */
+interface ExportLastRunRow {
+  export_id: string
+  run_id: string
+  status: RunStatusColumn
+  started_by: RunRow['started_by']
+  actor: string
+  created_at: Date
+  finished_at: Date | null
+  delivered: number
+  rejected: number
 }
 interface ScheduleRow {
   export_id: string

@@ -1,9 +1,11 @@
+import { sql } from 'kysely'
 import { isId, newId, type SegmentId } from '../domain/ids.ts'
 import type { Rule, Segment } from '../domain/segment.ts'
 import { appendAudit } from './audit.ts'
 import type { By } from './by.ts'
 import { inUse, notFound, stale, withUniqueName } from './conflict.ts'
 import { toJson } from './json.ts'
+import { nameKey, pageOf, paged, patternOf, type Order, type Page, type PageRequest } from './page.ts'
 import { usersOfSegment } from './references.ts'
 import type { Db, Tx } from './schema.ts'
 
@@ -40,6 +42,22 @@ export async function readSegment(db: Db, reference: string): Promise<Segment> {
 /** All of them, by name: rules refer to each other by name, so whoever resolves one needs them all. */
 export async function listSegments(db: Db): Promise<readonly Segment[]> {
   return (await db.selectFrom('segment').selectAll().orderBy('name').execute()).map(segmentOf)
+}
+
+export type SegmentSort = 'name' | 'created' | 'updated'
+
+export async function pageSegments(
+  db: Db,
+  filter: { readonly search?: string },
+  page: PageRequest<SegmentSort>,
+): Promise<Page<Segment>> {
+  let query = db.selectFrom('segment').selectAll()
+  if (filter.search !== undefined) query = query.where(sql<boolean>`lower(name) LIKE ${patternOf(filter.search)}`)
+  const order: Order =
+    page.sort === 'name'
+      ? { key: nameKey('name'), id: sql.ref('id'), type: 'text' }
+      : { key: sql.ref(`${page.sort}_at`), id: sql.ref('id'), type: 'timestamptz' }
+  return pageOf(await paged(query, order, page).execute(), page, segmentOf, ({ id }) => id)
 }
 
 /** The name stays while others refer to it by its name. */
@@ -82,6 +100,7 @@ function segmentOf(row: {
   readonly name: string
   readonly rule: Rule
   readonly created_at: Date
+  readonly updated_at: Date
   readonly revision: number
 }): Segment {
   return {
@@ -89,6 +108,7 @@ function segmentOf(row: {
     name: row.name,
     rule: row.rule,
     createdAt: row.created_at,
+    updatedAt: row.updated_at,
     revision: row.revision,
   }
 }

@@ -1,10 +1,12 @@
+import { sql } from 'kysely'
 import { isId, type TableId } from '../domain/ids.ts'
 import { Problem } from '../domain/problem.ts'
 import type { PinnedTable, Table, TableField, TableVersion } from '../domain/table.ts'
 import { appendAudit } from './audit.ts'
 import type { By } from './by.ts'
-import { inUse, isUniqueViolation, notFound, withUniqueName } from './conflict.ts'
+import { inUse, isUniqueViolation, notFound, stale, withUniqueName } from './conflict.ts'
 import { toJson } from './json.ts'
+import { nameKey, pageOf, paged, patternOf, type Order, type Page, type PageRequest } from './page.ts'
 import { usersOfTable } from './references.ts'
 import type { Db, Tx } from './schema.ts'
 
@@ -67,7 +69,12 @@ export async function reserveVersion(db: Db, id: TableId): Promise<number> {
 export async function addVersion(tx: Tx, id: TableId, version: number, made: NewVersion, by: By): Promise<Table> {
   const updated = await tx
     .updateTable('table_')
-    .set({ current_version: version, fields: toJson(made.fields), updated_at: by.now })
+    .set((set) => ({
+      current_version: version,
+      fields: toJson(made.fields),
+      updated_at: by.now,
+      revision: set('revision', '+', 1),
+    }))
     .where('id', '=', id)
     .where('current_version', '<', version)
     .returning('id')
@@ -87,6 +94,7 @@ export async function addVersion(tx: Tx, id: TableId, version: number, made: New
 export async function editTable(
   tx: Tx,
   id: TableId,
+  revision: number,
   change: { readonly name: string; readonly isProfile: boolean; readonly fields: readonly TableField[] },
   by: By,
 ): Promise<Table> {
@@ -95,7 +103,7 @@ export async function editTable(
     const users = await usersOfTable(tx, before)
     if (users.length > 0) throw inUse('table', before.name, users)
   }
-  await withOneProfile(() =>
+  const row = await withOneProfile(() =>
     withUniqueName('table', 'table_name', change.name, () =>
       tx
         .updateTable('table_')
@@ -104,11 +112,15 @@ export async function editTable(
           is_profile: change.isProfile,
           fields: toJson(change.fields),
           updated_at: by.now,
+          revision: revision + 1,
         })
         .where('id', '=', id)
-        .execute(),
+        .where('revision', '=', revision)
+        .returning('id')
+        .executeTakeFirst(),
     ),
   )
+  if (row === undefined) throw stale('table', before.name)
   await appendAudit(tx, { at: by.now, actor: by.actor, action: 'table.edited', subject: id, detail: {} })
   return readTable(tx, id)
 }
@@ -151,6 +163,33 @@ export async function listTables(db: Db): Promise<readonly (Table & { readonly r
     .orderBy('table_.name')
     .execute()
   return rows.map((row) => ({ ...tableOf(row), rows: row.rows }))
+}
+
+export type TableSort = 'name' | 'created' | 'updated'
+
+export async function pageTables(
+  db: Db,
+  filter: { readonly search?: string },
+  page: PageRequest<TableSort>,
+): Promise<Page<Table & { readonly rows: number }>> {
+  let query = db
+    .selectFrom('table_')
+    .innerJoin('table_version', (join) =>
+      join
+        .onRef('table_version.table_id', '=', 'table_.id')
+        .onRef('table_version.version', '=', 'table_.current_version'),
+    )
+    .selectAll('table_')
+    .select('table_version.rows')
+  if (filter.search !== undefined)
+    query = query.where(sql<boolean>`lower(table_.name) LIKE ${patternOf(filter.search)}`)
+  const id = sql.ref('table_.id')
+  const order: Order =
+    page.sort === 'name'
+      ? { key: nameKey('table_.name'), id, type: 'text' }
+      : { key: sql.ref(`table_.${page.sort}_at`), id, type: 'timestamptz' }
+  const make = (row: TableRow & { readonly rows: number }) => ({ ...tableOf(row), rows: row.rows })
+  return pageOf(await paged(query, order, page).execute(), page, make, (row) => row.id)
 }
 
 /** The newest first. */
@@ -229,7 +268,7 @@ async function withOneProfile<T>(write: () => Promise<T>): Promise<T> {
   }
 }
 
-function tableOf(row: {
+interface TableRow {
   readonly id: string
   readonly name: string
   readonly is_profile: boolean
@@ -237,7 +276,11 @@ function tableOf(row: {
   readonly fields: readonly TableField[]
   readonly current_version: number
   readonly created_at: Date
-}): Table {
+  readonly updated_at: Date
+  readonly revision: number
+}
+
+function tableOf(row: TableRow): Table {
   return {
     id: row.id as TableId,
     name: row.name,
@@ -246,6 +289,8 @@ function tableOf(row: {
     fields: row.fields,
     currentVersion: row.current_version,
     createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    revision: row.revision,
   }
 }
 
