@@ -2,6 +2,7 @@ import type { Auth } from './auth.ts'
 import type { Context, MaybePromise } from './context.ts'
 import type { Choice, Fields, Values } from './fields.ts'
 import type { DeliveredFile, FileDelivery } from './files.ts'
+import type { NormalForm } from './normal-form.ts'
 import type { Batch, RowAnswer } from './rows.ts'
 import type { TableDelivery } from './tables.ts'
 
@@ -38,7 +39,12 @@ export interface TargetField {
   readonly required?: boolean
   /** May identify a person at the destination; a mapping needs at least one. */
   readonly identifier?: boolean
-  /** The service wants this hashed; the engine normalises and hashes, connectors never do. */
+  /** The form in which the service wants it; a value that cannot be brought into it is rejected with its row, and not sent. */
+  readonly normal?: NormalForm
+  /**
+   * The service wants this hashed, as 64 hex digits in lower case; the engine normalises and hashes, connectors never do.
+   * What comes as 64 hex digits is taken for hashed already, and passed on.
+   */
   readonly hash?: 'sha256'
   /** Other names by which source fields are guessed. */
   readonly guesses?: readonly string[]
@@ -70,6 +76,13 @@ export interface RowsDestination<S extends Fields, D extends Fields> extends Des
   }
   /** For `keyed`, how long the far end remembers a batch id; later a batch is uncertain. */
   readonly repeat: (destination: Values<D>) => { readonly kind: Repeat; readonly forHours?: number }
+  /**
+   * Fields that are the same in every account, known without asking: a plan is made without the service, so all that are
+   * `normal` or hashed must be here. `targetFields` gives them too, with those of the account.
+   */
+  readonly fixedFields?: readonly TargetField[]
+  /** There are no others: an export that maps to another name is refused when it is saved. */
+  readonly onlyFixedFields?: true
   /** The service's own fields; undefined where any name goes. */
   readonly targetFields: (ctx: Context<S>, destination: Values<D>) => MaybePromise<readonly TargetField[] | undefined>
   readonly open: (ctx: Context<S>, destination: Values<D>, mode: Mode) => MaybePromise<RowDelivery>

@@ -40,6 +40,7 @@ const GOOD = defineConnector({
       lookups: { list: () => [] },
       limits: { rowsPerBatch: 1, bytesPerBatch: 1, batchesInFlight: 1, requestsPerSecond: 0.5, rowsMin: 1, rowsMax: 2 },
       repeat: () => ({ kind: 'keyed', forHours: 24 }),
+      fixedFields: [{ name: 'email', label: 'E-mail', type: 'email', normal: 'email', hash: 'sha256' }],
       targetFields: () => [],
       open: () => ({ deliver: () => Promise.resolve([]), close: () => Promise.resolve() }),
     },
@@ -149,6 +150,9 @@ const MISTAKES: readonly (readonly [string, Connector])[] = [
   ['repeat is of a known kind', withList({ repeat: () => ({ kind: 'toString' }) })],
   ['repeat is of a known kind', withList({ repeat: () => ({ kind: 'keyed', forHours: 0 }) })],
   ['repeat is of a known kind', withList({ fields: { a: { kind: 'switch', label: 'A' } }, lookups: {}, repeat: ({ a }: { a: boolean }) => ({ kind: a ? 'often' : 'keyed' }) })],
+  ...[[{ name: 'a' }, { name: 'a' }], [{ name: 'a', normal: 'toString' }], [{ name: 'a', hash: 'sha256' }]].map(
+    (fixedFields) => ['fixed fields make sense', withList({ fixedFields })] as const),
+  ['fixed fields make sense', withList({ fixedFields: [], onlyFixedFields: true })],
 ] // prettier-ignore
 
 describe('the rules of a definition', () => {

@@ -6,6 +6,7 @@ import { AUTH_RULES } from './auth-problems.ts'
 import type { Connector, Destination, Repeat } from './connector.ts'
 import type { Field, Fields } from './fields.ts'
 import { patternProblem } from './linear-pattern.ts'
+import { NORMAL_FORMS } from './normal-form.ts'
 
 export interface DefinitionRule {
   readonly name: string
@@ -106,6 +107,7 @@ export const DEFINITION_RULES: readonly DefinitionRule[] = [
   },
   { name: 'limits are positive', problems: perDestination(limitProblems) },
   { name: 'repeat is of a known kind', problems: perDestination(repeatProblems) },
+  { name: 'fixed fields make sense', problems: perDestination(fixedFieldProblems) },
 ]
 
 const RESERVED: ReadonlySet<string> = new Set(['constructor', 'prototype', 'toString', 'valueOf', 'hasOwnProperty'])
@@ -236,6 +238,21 @@ function repeatProblems(destination: Destination<Fields, Fields>): readonly stri
       ...when(forHours !== undefined && !(forHours > 0), 'forHours is not positive'),
     ]
   })
+}
+
+function fixedFieldProblems(destination: Destination<Fields, Fields>): readonly string[] {
+  if (destination.delivers !== 'rows') return []
+  const { fixedFields = [], onlyFixedFields } = destination
+  const names = fixedFields.map(({ name }) => name)
+  return [
+    ...when(onlyFixedFields === true && names.length === 0, 'it has only fixed fields, and none'),
+    ...when(new Set(names).size < names.length, 'two fixed fields have one name'),
+    ...fixedFields.flatMap(({ name, normal, hash }) => [
+      ...when(normal !== undefined && !Object.hasOwn(NORMAL_FORMS, normal), `${name} asks for no known normal form`),
+      // The hash of a value as it stands in somebody's table would match nothing.
+      ...when(hash !== undefined && normal === undefined, `${name} is hashed and does not say in which normal form`),
+    ]),
+  ]
 }
 
 /** Every combination of choices and switches, up to a limit, with something in the other fields. */

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Connector } from '@patchbay/connector-sdk'
 import { connectors } from '@patchbay/connectors'
 import type { Hono } from 'hono'
 import { sql } from 'kysely'
@@ -53,6 +54,8 @@ export interface PatchbayOptions {
   readonly now?: () => Date
   readonly failpoint?: EnginePorts['failpoint']
   readonly workerTiming?: WorkerOptions['timing']
+  /** Instead of those that come with it: tests bring their own. */
+  readonly connectors?: readonly Connector[]
 }
 
 export async function openPatchbay(settings: Settings, options: PatchbayOptions = {}): Promise<Patchbay> {
@@ -62,7 +65,7 @@ export async function openPatchbay(settings: Settings, options: PatchbayOptions 
     allowed: checked('PATCHBAY_ALLOW_HOSTS', () => parseAllowedHosts(settings.allowHosts)),
     ownPorts: [settings.port],
   }
-  const registry = makeRegistry(connectors)
+  const registry = makeRegistry(options.connectors ?? connectors)
   const store = await openStore({
     dataFolder: settings.dataFolder,
     ...(settings.databaseUrl === undefined ? {} : { databaseUrl: settings.databaseUrl }),

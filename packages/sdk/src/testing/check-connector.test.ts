@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { defineConnector, type CheckStep, type Connector } from '../connector.ts'
+import { defineConnector, type CheckStep, type Connector, type TargetField } from '../connector.ts'
 import type { Context, Folder } from '../context.ts'
 import { BatchRejected, ConnectionRefused, RateLimited, SettingsInvalid, Unavailable } from '../errors.ts'
 import type { FileDelivery } from '../files.ts'
@@ -34,6 +34,7 @@ interface Parts {
   readonly close: () => Promise<void>
   readonly repeat: 'harmless' | 'keyed' | 'readable'
   readonly readBack: (batch: Batch) => Promise<Iterable<RowAnswer> | undefined>
+  readonly targets: readonly TargetField[] | undefined
 }
 
 const RIGHT: Parts = {
@@ -69,6 +70,7 @@ const RIGHT: Parts = {
   close: () => Promise.resolve(),
   repeat: 'readable',
   readBack: () => Promise.resolve(undefined),
+  targets: undefined,
 }
 
 function connectorOf(changes: Partial<Parts> = {}): Connector {
@@ -91,7 +93,7 @@ function connectorOf(changes: Partial<Parts> = {}): Connector {
         fields: {},
         limits: { rowsPerBatch: 10, bytesPerBatch: 1000, batchesInFlight: 1 },
         repeat: () => ({ kind: parts.repeat }),
-        targetFields: () => undefined,
+        targetFields: () => parts.targets,
         open: (ctx) => ({
           deliver: (batch) => parts.deliver(ctx, batch),
           readBack: parts.readBack,
@@ -295,6 +297,7 @@ const MISTAKES: readonly (readonly [string, Partial<Parts>])[] = [
       throw error
     })
   } }],
+  ['list: what is normalised or hashed is known without asking', { targets: [{ name: 'a', label: 'A', type: 'email', normal: 'email' }] }],
   ['list: a delivery can be closed at any time', { close: () => Promise.reject(new Error('Not open')) }],
   ['list: what is readable can be read back', { readBack: (batch) => Promise.resolve(batch.keys.map((key) => ({ key, status: 'accepted' }))) }],
   ['list: what is readable can be read back', { readBack: undefined as never }],

@@ -119,6 +119,20 @@ export const ROW_CHECKS: readonly Check<TriedRows>[] = [
     },
   },
   {
+    name: 'what is normalised or hashed is known without asking',
+    async run({ bench, destination, values }) {
+      const given = (await destination.targetFields(bench.context().context, values)) ?? []
+      const { fixedFields = [] } = destination
+      for (const { name, normal, hash } of given) {
+        if (normal === undefined && hash === undefined) continue
+        const fixed = fixedFields.find((field) => field.name === name)
+        if (fixed?.normal !== normal || fixed?.hash !== hash) throw new Error(`${name} is not so among its fixedFields`)
+      }
+      const lost = fixedFields.find(({ name }) => !given.some((field) => field.name === name))
+      if (lost !== undefined && given.length > 0) throw new Error(`targetFields leaves out ${lost.name}`)
+    },
+  },
+  {
     name: 'a delivery can be closed at any time',
     async run(tried) {
       for (const outcome of ['finished', 'abandoned'] as const)

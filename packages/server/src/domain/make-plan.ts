@@ -1,3 +1,4 @@
+import type { TargetField } from '@patchbay/connector-sdk'
 import type { Connection } from './connection.ts'
 import type { DataOutTable, Export, MappedField, MergeRule } from './export.ts'
 import { nearestName } from './nearest-name.ts'
@@ -8,6 +9,7 @@ import { sameName } from './references.ts'
 import { checkRule, fieldsUsed, resolveMembers, type RuleSegment } from './segment-rule.ts'
 import type { Rule } from './segment.ts'
 import type { PinnedTable, Table, TableField } from './table.ts'
+import { ANY_TARGETS, type Targets } from './targets.ts'
 
 /** What an export needs to be planned; a draft that is about to be saved has it too. */
 export type PlannedExport = Pick<
@@ -19,6 +21,8 @@ export interface PlanBasis {
   readonly export: PlannedExport
   readonly connection: Pick<Connection, 'id' | 'connectorId' | 'policy'>
   readonly delivers: Plan['delivers']
+  /** What the destination declares of its fields. */
+  readonly targets?: Targets
   /** Every table, pinned at its current version. */
   readonly tables: readonly (Pick<Table, 'isProfile'> & { readonly pinned: PinnedTable })[]
   readonly segments: readonly RuleSegment[]
@@ -123,12 +127,22 @@ function planRows(
   path: string,
   uses: PolicyUse[],
 ): Pick<PlanSource, 'columns' | 'consentField' | 'merge' | 'ledger'> {
-  const columns = fields.map((field, index) => planColumn(table, field, `${path}[${index}]`, uses))
+  const { targets = ANY_TARGETS } = basis
+  const columns = fields.map((field, index) => planColumn(table, field, targets, `${path}[${index}]`, uses))
   const repeated = columns.findIndex(({ to }, index) => columns.findIndex((other) => other.to === to) !== index)
   if (repeated >= 0) {
     throw new Problem('invalid', `Two fields would be called "${columns[repeated]?.to}" at the destination`, {
       path: `${path}[${repeated}].to`,
       cure: 'Give one of them another name',
+    })
+  }
+  const unmapped = targets.fixed.find(
+    ({ name, required }) => required === true && !columns.some(({ to }) => to === name),
+  )
+  if (unmapped !== undefined) {
+    throw new Problem('invalid', `The destination cannot do without "${unmapped.label}"`, {
+      path,
+      cure: `Map a field to ${unmapped.name}`,
     })
   }
   const { mode, source } = basis.export
@@ -152,9 +166,15 @@ function sourceName(tables: readonly DataOutTable[], table: PinnedTable): string
   return tables.find((chosen) => sameName(chosen.table, table.name))?.to ?? table.name
 }
 
-function planColumn(table: PinnedTable, field: MappedField, path: string, uses: PolicyUse[]): PlanColumn {
+function planColumn(
+  table: PinnedTable,
+  field: MappedField,
+  targets: Targets,
+  path: string,
+  uses: PolicyUse[],
+): PlanColumn {
   const source = findField(table, field.from, `${path}.from`)
-  uses.push({ table: table.name, field: source, path: `${path}.from`, transforms: field.transforms })
+  const target = findTarget(targets, field.to, `${path}.to`)
   const hashAt = field.transforms.indexOf('hash')
   if (hashAt >= 0 && hashAt < field.transforms.length - 1) {
     throw new Problem('invalid', 'After "hash" nothing can be transformed any more', {
@@ -162,15 +182,42 @@ function planColumn(table: PinnedTable, field: MappedField, path: string, uses: 
       cure: 'Put "hash" last',
     })
   }
+  const { normal, hash } = target ?? {}
+  if (hashAt >= 0 && normal !== undefined && hash === undefined) {
+    throw new Problem('invalid', `The destination cannot use a hash as "${field.to}": it asks for the value`, {
+      path: `${path}.transforms`,
+      cure: 'Take "hash" away from it, or leave the field out',
+    })
+  }
+  uses.push({
+    table: table.name,
+    field: source,
+    path: `${path}.from`,
+    transforms: hash === undefined ? field.transforms : ['hash'],
+  })
   return {
     to: field.to,
     from: field.from,
     sourceType: source.type,
-    // Each transform works on text and gives text.
-    type: field.transforms.length > 0 ? 'text' : source.type,
-    transforms: field.transforms,
+    // Each transform and each normal form works on text and gives text.
+    type: field.transforms.length > 0 || normal !== undefined ? 'text' : source.type,
+    // Where the destination asks for a hash, "hash" means its own: of the normal form, and once.
+    transforms: hash === undefined ? field.transforms : field.transforms.filter((transform) => transform !== 'hash'),
+    ...(normal === undefined ? {} : { normal }),
+    ...(hash === undefined ? {} : { hash }),
     identifier: field.identifier,
   }
+}
+
+function findTarget({ fixed, isComplete }: Targets, name: string, path: string): TargetField | undefined {
+  const found = fixed.find((field) => field.name === name)
+  if (found !== undefined || !isComplete) return found
+  const names = fixed.map((field) => field.name)
+  const nearest = nearestName(name, names)
+  throw new Problem('invalid', `The destination has no field "${name}"`, {
+    path,
+    cure: nearest === undefined ? `Choose one of ${names.join(', ')}` : `Did you mean "${nearest}"?`,
+  })
 }
 
 /** A table without the field that the policy asks consent by cannot be shown to have any: it does not leave. */

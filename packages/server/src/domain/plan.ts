@@ -1,4 +1,4 @@
-import type { ColumnType, Mode } from '@patchbay/connector-sdk'
+import type { ColumnType, Mode, NormalForm } from '@patchbay/connector-sdk'
 import type { FileFormat, GuardLimits, MergeRule, Transform } from './export.ts'
 import type { ConnectionId, ExportId, RunId } from './ids.ts'
 import type { Rule } from './segment.ts'
@@ -48,9 +48,12 @@ export interface PlanColumn {
   readonly to: string
   readonly from: string
   readonly sourceType: ColumnType
-  /** The type after the transforms: text for a hash. */
+  /** The type after the transforms and the normal form: text for a hash. */
   readonly type: ColumnType
   readonly transforms: readonly Transform[]
+  /** The destination's own form for it, after the transforms, and whether it wants the hash of that. */
+  readonly normal?: NormalForm
+  readonly hash?: 'sha256'
   readonly identifier: boolean
 }
 

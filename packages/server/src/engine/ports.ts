@@ -191,6 +191,11 @@ export interface OutboxBatch extends Batch {
   readonly last: number
   /** Bytes of the JSON texts together. */
   readonly sizeBytes: number
+  /**
+   * Rows that are never sent, by their place in the batch, with the reason: a value that cannot be brought into the form that
+   * the destination asks for. Their JSON holds a mark instead of it.
+   */
+  readonly unsendable?: ReadonlyMap<number, string>
 }
 
 export interface RowException {

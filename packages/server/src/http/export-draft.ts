@@ -5,6 +5,7 @@ import { parseFieldValues } from '../domain/field-values.ts'
 import { planSources } from '../domain/make-plan.ts'
 import { Problem } from '../domain/problem.ts'
 import { checkSchedule } from '../domain/schedule-text.ts'
+import { targetsOf } from '../domain/targets.ts'
 import type { ExportDraft } from '../store/export.ts'
 import type { Tx } from '../store/schema.ts'
 import { listSegments } from '../store/segment.ts'
@@ -60,13 +61,14 @@ async function checkPlan(
   connection: Connection,
   now: Date,
 ): Promise<void> {
-  const { delivers } = findDestination(registry, connection.connectorId, draft.destinationType)
+  const destination = findDestination(registry, connection.connectorId, draft.destinationType)
+  const [delivers, targets] = [destination.delivers, targetsOf(destination)]
   const tables = await Promise.all(
     (await listTables(tx)).map(async (table) => ({ isProfile: table.isProfile, pinned: await pinTable(tx, table) })),
   )
   const segments = await listSegments(tx)
   try {
-    planSources({ export: draft, connection, delivers, tables, segments, ledgers: new Map(), now })
+    planSources({ export: draft, connection, delivers, targets, tables, segments, ledgers: new Map(), now })
   } catch (error) {
     // What a draft names and does not exist is a mistake in the draft: the address of the request is right.
     if (!(error instanceof Problem) || error.code !== 'not-found') throw error

@@ -2,6 +2,7 @@ import type { Connection } from '../domain/connection.ts'
 import { destinationDigest } from '../domain/endpoint-identity.ts'
 import type { PlanBasis, PlannedExport } from '../domain/make-plan.ts'
 import { Problem } from '../domain/problem.ts'
+import type { Targets } from '../domain/targets.ts'
 import type { Db } from '../store/schema.ts'
 import { listSegments } from '../store/segment.ts'
 import { pinTables } from '../store/table.ts'
@@ -10,6 +11,7 @@ import { pinTables } from '../store/table.ts'
 export interface ConnectorFacts {
   /** Undefined for a destination that the connector does not have. */
   delivers(destinationType: string): PlanBasis['delivers'] | undefined
+  targets(destinationType: string): Targets
   endpointIdentity(settings: Connection['settings']): string
 }
 export type FindConnector = (connectorId: string) => ConnectorFacts | undefined
@@ -42,6 +44,7 @@ export async function readBasis(
       export: planned,
       connection,
       delivers,
+      targets: connector.targets(planned.destinationType),
       tables: await pinTables(db),
       segments: await listSegments(db),
       ledgers: new Map(),

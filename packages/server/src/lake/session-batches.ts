@@ -4,7 +4,7 @@
  * windows however long the outbox is.
  */
 import { createHash } from 'node:crypto'
-import type { Change, RowKey } from '@patchbay/connector-sdk'
+import { NORMAL_FORMS, type Change, type RowKey } from '@patchbay/connector-sdk'
 import type { DuckDb, DuckDbChunk } from './duckdb.ts'
 import { fileRanges, firstJsonRows, jsonRows, type OutboxWindow } from './plan-sql/rows-sql.ts'
 import { sendableRows, type SelectedSource } from './plan-sql/select-sql.ts'
@@ -21,6 +21,7 @@ interface OutboxRow {
   readonly key: string
   readonly json: string
   readonly bytes: number
+  readonly unsendable: string
 }
 
 export async function* outboxBatches(
@@ -48,7 +49,7 @@ export async function* outboxBatches(
       // A row key stands once in a lane, and so in a batch.
       const isFull = rows.length >= limits.rowsPerBatch || bytes + row.bytes > limits.bytesPerBatch
       if (rows.length > 0 && (isFull || rows.at(-1)?.lane !== row.lane)) {
-        yield makeBatch(runId, source.name, rows, bytes)
+        yield makeBatch(runId, source, rows, bytes)
         rows = []
         bytes = 0
       }
@@ -56,12 +57,12 @@ export async function* outboxBatches(
       bytes += row.bytes
     }
   }
-  if (rows.length > 0) yield makeBatch(runId, source.name, rows, bytes)
+  if (rows.length > 0) yield makeBatch(runId, source, rows, bytes)
   if (next !== due + 1 && from <= due) throw new Error(`The outbox ends at row ${next - 1} of ${due}`)
 }
 
 function* rowsOf(chunk: DuckDbChunk): Generator<OutboxRow, void, undefined> {
-  const [lanes, seqs, keys, texts, sizes] = chunk.columns
+  const [lanes, seqs, keys, texts, sizes, unsendable] = chunk.columns
   for (let row = 0; row < chunk.rows; row += 1) {
     yield {
       lane: count(lanes?.[row]),
@@ -69,18 +70,19 @@ function* rowsOf(chunk: DuckDbChunk): Generator<OutboxRow, void, undefined> {
       key: String(keys?.[row]),
       json: String(texts?.[row]),
       bytes: count(sizes?.[row]),
+      unsendable: String(unsendable?.[row]),
     }
   }
 }
 
-function makeBatch(runId: string, source: string, rows: readonly OutboxRow[], sizeBytes: number): OutboxBatch {
+function makeBatch(runId: string, source: SelectedSource, rows: readonly OutboxRow[], sizeBytes: number): OutboxBatch {
   const first = rows[0]?.seq ?? 0
   const last = first + rows.length - 1
   const json = rows.map((row) => row.json)
   let changes: readonly Change[] | undefined
   return {
-    id: batchId(runId, source, first, last),
-    source,
+    id: batchId(runId, source.name, first, last),
+    source: source.name,
     first,
     last,
     size: rows.length,
@@ -91,7 +93,29 @@ function makeBatch(runId: string, source: string, rows: readonly OutboxRow[], si
       changes ??= json.map((text) => JSON.parse(text) as Change)
       return changes
     },
+    ...unsendableRows(source, rows),
   }
+}
+
+function unsendableRows(source: SelectedSource, rows: readonly OutboxRow[]): Pick<OutboxBatch, 'unsendable'> {
+  const found = rows.flatMap((row, index): [number, string][] =>
+    row.unsendable === '' ? [] : [[index, whyUnsendable(source, row.unsendable)]],
+  )
+  return found.length === 0 ? {} : { unsendable: new Map(found) }
+}
+
+/** Says which fields, and never what is in them. */
+function whyUnsendable({ columns }: SelectedSource, places: string): string {
+  const reasons = places
+    .trim()
+    .split(' ')
+    .map((place) => columns[Number(place)])
+    .flatMap((column) =>
+      column?.normal === undefined
+        ? []
+        : [`"${column.to}" (from ${column.from}) is not ${NORMAL_FORMS[column.normal]}`],
+    )
+  return reasons.join('; ')
 }
 
 /** The same for the same rows of the same run, whoever makes it and however often. */
@@ -178,5 +202,10 @@ export async function writeSample(lake: Lake, source: SelectedSource, diff: Sour
       texts.push(...found.map((row) => String(row['json'])))
     }
   }
-  await writeText(files, files.source(source.name).sample, `[${texts.join(',\n')}]`)
+  await writeText(files, files.source(source.name).sample, `[${texts.map(withoutMarks).join(',\n')}]`)
+}
+
+/** In a preview, words stand where a value cannot be sent. */
+function withoutMarks(json: string): string {
+  return json.replaceAll(/"\\u0001[0-9a-f]{64}"/g, '"(cannot be sent: not in the form that the destination asks for)"')
 }

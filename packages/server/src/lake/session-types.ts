@@ -26,6 +26,8 @@ export interface OutboxBatch extends Batch {
   readonly first: number
   readonly last: number
   readonly sizeBytes: number
+  /** Rows that are never sent, by their place in the batch: which fields hold what cannot be brought into their form. */
+  readonly unsendable?: ReadonlyMap<number, string>
 }
 
 export interface BatchLimits {

@@ -6,6 +6,7 @@ import type { Registry } from '../connector-host/registry.ts'
 import { endpointIdentity } from '../domain/endpoint-identity.ts'
 import { endpointOf } from '../domain/field-values.ts'
 import { Problem } from '../domain/problem.ts'
+import { targetsOf } from '../domain/targets.ts'
 import type { Clock, DestinationPort, LakePort } from '../engine/ports.ts'
 import type { FindConnector } from '../jobs/plan-basis.ts'
 import { startDuckDb } from '../lake/duckdb-process.ts'
@@ -61,6 +62,8 @@ export function connectorFacts(registry: Registry): FindConnector {
     return {
       delivers: (type) =>
         Object.hasOwn(connector.destinations, type) ? connector.destinations[type]?.delivers : undefined,
+      targets: (type) =>
+        targetsOf(Object.hasOwn(connector.destinations, type) ? connector.destinations[type] : undefined),
       endpointIdentity: (settings) => endpointIdentity(connector.id, endpointOf(connector.settings, settings)),
     }
   }

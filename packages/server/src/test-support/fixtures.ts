@@ -4,6 +4,7 @@ import { DEFAULT_FORMAT, DEFAULT_GUARD } from '../domain/export.ts'
 import { newId } from '../domain/ids.ts'
 import type { Schedule } from '../domain/schedule.ts'
 import type { TableField } from '../domain/table.ts'
+import { ANY_TARGETS } from '../domain/targets.ts'
 import type { FindConnector } from '../jobs/plan-basis.ts'
 import { createConnection } from '../store/connection.ts'
 import { createExport, type ExportDraft, type ScheduledExport } from '../store/export.ts'
@@ -29,6 +30,7 @@ export const findConnector: FindConnector = (id) =>
   id === 'webhook'
     ? {
         delivers: (type) => (type === 'list' ? 'rows' : undefined),
+        targets: () => ANY_TARGETS,
         endpointIdentity: (settings) => `webhook ${JSON.stringify(settings)}`,
       }
     : undefined

@@ -45,14 +45,10 @@ export async function sendBatch(
   send: SendBatch,
 ): Promise<{ readonly outcome: BatchOutcome; readonly ending: Ending | null }> {
   const outcome = new BatchOutcome(send.batch)
+  const piece = sendablePiece(send.batch, outcome)
+  if (piece === null) return { outcome, ending: null }
   const todo: Try[] = [
-    {
-      piece: wholePiece(send.batch),
-      round: 0,
-      attemptsMax: ATTEMPTS_MAX,
-      failures: 0,
-      ambiguous: send.intendedBefore !== null,
-    },
+    { piece, round: 0, attemptsMax: ATTEMPTS_MAX, failures: 0, ambiguous: send.intendedBefore !== null },
   ]
   if (send.batch.size === 1 && send.batch.sizeBytes > send.destination.limits.bytesPerBatch) {
     outcome.except(
@@ -72,6 +68,15 @@ export async function sendBatch(
     todo.push(...result.todo.toReversed())
   }
   return { outcome, ending: null }
+}
+
+/** The batch without the rows that the data engine could not bring into the destination's form: those are rejected here. */
+function sendablePiece(batch: OutboxBatch, outcome: BatchOutcome): Piece | null {
+  const { unsendable } = batch
+  if (unsendable === undefined) return wholePiece(batch)
+  for (const [index, why] of unsendable) outcome.except([index], 'rejected', 'invalid-field', why)
+  const rest = outcome.openRows
+  return rest.length === 0 ? null : pieceOf(batch, rest, 0)
 }
 
 interface PieceResult {

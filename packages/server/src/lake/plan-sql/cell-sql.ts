@@ -5,6 +5,7 @@
 import type { PlanColumn } from '../../domain/plan.ts'
 import type { FieldType } from '../../domain/table.ts'
 import { quoteName, quoteText } from '../sql-text.ts'
+import { normalisedCell } from './normal-sql.ts'
 
 /** What counts as nothing at the ends of a value: Unicode's white space, the mark of a text's beginning, NUL. */
 const WHITE =
@@ -17,12 +18,13 @@ const FORMULA_STARTS = [0, 9, 10, 13, 43, 45, 61, 64, 0xff0b, 0xff0d, 0xff1d, 0x
 export function columnValue(column: PlanColumn): string {
   const { sourceType, transforms, type } = column
   const isText = sourceType === 'text'
-  const becomesText = type === 'text' || transforms.length > 0
+  const becomesText = type === 'text' || transforms.length > 0 || column.normal !== undefined
   let value = fieldValue(column.from, sourceType)
   if (becomesText && !isText) value = plainText(value, sourceType)
   const hashAt = transforms.indexOf('hash')
   const before = hashAt < 0 ? transforms : transforms.slice(0, hashAt)
   for (const transform of before) value = transformed(value, transform)
+  if (column.normal !== undefined) return normalisedCell(value, column.normal, column.hash !== undefined)
   if (column.identifier && becomesText) value = notBlank(value)
   // The hash of nothing would be one person at every destination.
   else if (hashAt >= 0) value = `nullif(${value}, '')`

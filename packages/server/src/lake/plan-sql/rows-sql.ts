@@ -1,6 +1,7 @@
 /** What goes out, as SQL: the JSON of single rows, and the lines of files. Rows come from the outbox and their table's files. */
 import { parquetFiles, quoteName, quoteText, SQL_TYPE } from '../sql-text.ts'
 import { outboxRows, ROWS_LANE, type OutboxPiece } from './diff-sql.ts'
+import { UNSENDABLE_MARK } from './normal-sql.ts'
 import { columnName, rowsOfFiles, type SelectedSource } from './select-sql.ts'
 import { csvCell, jsonObject, jsonValue, neutralised, valueInJson, type NamedValue } from './cell-sql.ts'
 
@@ -19,16 +20,29 @@ export function fileRanges(piece: OutboxPiece): string {
     FROM ${outboxRows([piece])} GROUP BY file ORDER BY first`
 }
 
-/** `lane`, `seq`, `key`, the row's JSON text and its bytes, in the outbox's order. */
+/**
+ * `lane`, `seq`, `key`, the row's JSON text and its bytes, and which columns hold a value that cannot be sent (their places,
+ * with a space after each; empty where all can), in the outbox's order.
+ */
 export function jsonRows(source: SelectedSource, root: string, { piece, first, last, files }: OutboxWindow): string {
   const outbox = `SELECT lane, file_row_number + ${piece.first} AS seq, change, key, identifiers FROM ${parquetFiles([piece.path])}
     WHERE file_row_number BETWEEN ${first - piece.first} AND ${last - piece.first}`
   const rows =
     files.length === 0
-      ? `SELECT o.lane, o.seq, o.key, ${rowJson('o.change', 'o.key', "coalesce(o.identifiers, '{}')")} AS json FROM (${outbox}) o`
-      : `SELECT o.lane, o.seq, o.key, ${rowJson('o.change', 'o.key', fieldsJson(source))} AS json
+      ? `SELECT o.lane, o.seq, o.key, ${rowJson('o.change', 'o.key', "coalesce(o.identifiers, '{}')")} AS json, '' AS unsendable
+         FROM (${outbox}) o`
+      : `SELECT o.lane, o.seq, o.key, ${rowJson('o.change', 'o.key', fieldsJson(source))} AS json, ${unsendable(source)} AS unsendable
          FROM (${rowsOfFiles(source, root, files)}) b JOIN (${outbox}) o ON o.key = b.k`
-  return `SELECT lane, seq, key, json, strlen(json) AS bytes FROM (${rows}) ORDER BY seq`
+  return `SELECT lane, seq, key, json, strlen(json) AS bytes, unsendable FROM (${rows}) ORDER BY seq`
+}
+
+function unsendable(source: SelectedSource): string {
+  const tests = source.columns.flatMap(({ normal }, at) =>
+    normal === undefined
+      ? []
+      : [`CASE WHEN starts_with(b.${columnName(at)}, ${UNSENDABLE_MARK}) THEN '${at} ' ELSE '' END`],
+  )
+  return tests.length === 0 ? "''" : `concat(${tests.join(', ')})`
 }
 
 /** The first rows of a selection that has no outbox, as they would be sent. */

@@ -59,7 +59,9 @@ function keyField(source: SelectedSource): { readonly value: string; readonly ty
 /** Two rows can have the same identifiers, unless the table's own key is among them as it is. */
 export function needsMerge(source: SelectedSource): boolean {
   const identifiers = identifierColumns(source)
-  const isUnique = identifiers.some(({ from, transforms }) => from === source.table.key && transforms.length === 0)
+  const isUnique = identifiers.some(
+    ({ from, transforms, normal }) => from === source.table.key && transforms.length === 0 && normal === undefined,
+  )
   return identifiers.length > 0 && !isUnique
 }
 
