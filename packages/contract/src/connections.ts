@@ -23,6 +23,21 @@ export const policySchema = z
   })
   .meta({ id: 'DataPolicy', description: 'What may leave over a connection' })
 
+/** User ids; a user who is removed is in no list any more. */
+const userIdSchema = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'The id of a user')
+
+export const sharingSchema = z
+  .discriminatedUnion('with', [
+    z.strictObject({ with: z.literal('administrators') }),
+    z.strictObject({ with: z.literal('contributors') }),
+    z.strictObject({ with: z.literal('named'), users: z.array(userIdSchema).min(1).max(1000) }),
+  ])
+  .meta({
+    id: 'Sharing',
+    description: 'Who may use a connection: Administrators; Administrators and Contributors; or these users besides',
+  })
+export type Sharing = z.infer<typeof sharingSchema>
+
 /** There is no field for a secret, so no answer can hold one: only the names of those that are set. */
 export const connectionSchema = z
   .strictObject({
@@ -32,13 +47,21 @@ export const connectionSchema = z
     settings: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
     secretsSet: z.array(z.string()),
     policy: policySchema,
+    sharing: sharingSchema,
     health: z.enum(['unknown', 'healthy', 'failing']),
     checkedAt: timeSchema.nullable(),
     createdAt: timeSchema,
+    createdBy: z.string(),
     revision: revisionSchema,
   })
   .meta({ id: 'Connection' })
 export type Connection = z.infer<typeof connectionSchema>
+
+/** All that a Contributor sees of a connection: a shape of its own, so that nothing else can slip into it. */
+export const sharedConnectionSchema = z
+  .strictObject({ id: idSchema('connection'), name: z.string(), connector: z.string() })
+  .meta({ id: 'SharedConnection' })
+export type SharedConnection = z.infer<typeof sharedConnectionSchema>
 
 export const checkStepSchema = z
   .strictObject({
@@ -72,10 +95,10 @@ export const connections = {
   list: endpoint({
     method: 'GET',
     path: '/connections',
-    summary: 'Lists the connections',
-    permission: 'connection.read',
+    summary: 'Lists the connections; for a Contributor those that are shared with them, by name and connector only',
+    permission: 'connection.use',
     query: z.strictObject(pageQuery),
-    response: pageOf(connectionSchema),
+    response: z.union([pageOf(connectionSchema), pageOf(sharedConnectionSchema)]),
   }),
   add: endpoint({
     method: 'POST',
@@ -89,6 +112,7 @@ export const connections = {
       secrets: secretsSchema.default({}),
       pins: pinsSchema.default({}),
       policy: policySchema.default({ ...policyDefault, hashed: [] }),
+      sharing: sharingSchema.default({ with: 'administrators' }),
     }),
     response: connectionSchema,
     status: 201,
@@ -120,6 +144,7 @@ export const connections = {
         .meta({ description: 'Only what changes; null takes a setting away' }),
       secrets: secretsSchema.exactOptional(),
       policy: policySchema.exactOptional(),
+      sharing: sharingSchema.exactOptional(),
     }),
     response: connectionSchema,
     revision: 'required',

@@ -18,6 +18,8 @@ export const PERMISSIONS = [
   'discover.read',
   /** The fields of one connector, needed to set up an export. */
   'connector.read',
+  /** Use the connections that are within reach: of each, its display name and its connector. */
+  'connection.use',
   /** Everything of a connection but its secrets, which nobody can read. */
   'connection.read',
   'connection.write',
@@ -45,6 +47,7 @@ export const PERMISSIONS_OF: Readonly<Record<Role, ReadonlySet<Permission>>> = {
     'segment.write',
     'row.read',
     'connector.read',
+    'connection.use',
     'export.write',
     'export.run',
   ]),

@@ -2,10 +2,11 @@ import { PERMISSIONS_OF, ROLES } from '@patchbay/contract'
 import { listApiKeys } from '../store/api-key.ts'
 import type { Db } from '../store/schema.ts'
 import { keyNameOf, OPERATOR } from './identity.ts'
+import { reachesConnection } from './reach.ts'
 
 /**
  * Whether whom a run belongs to may still send. Asked when it is planned and again before each batch, so that a key that is
- * removed or has ended stops its runs within one batch. Null, or a sentence that says why not.
+ * removed or has ended, and a connection that is no longer shared, stop a run within one batch. Null, or a sentence that says why not.
  */
 export async function authorityOf(
   db: Db,
@@ -18,7 +19,10 @@ export async function authorityOf(
   if (key === undefined) return `Whoever started it (${run.actor}) is not known any more`
   if (key.expiresAt !== null && key.expiresAt <= now) return `The API key "${key.name}" has ended`
   const role = ROLES.find((known) => known === key.role)
-  // Contributors reach no connection until connections can be shared with them: see reach.ts.
-  const isAllowed = role === 'Administrator' && PERMISSIONS_OF[role].has('export.run')
-  return isAllowed ? null : `The API key "${key.name}" may not send over this connection`
+  const isAllowed =
+    role !== undefined &&
+    PERMISSIONS_OF[role].has('export.run') &&
+    run.connectionId !== null &&
+    (await reachesConnection(db, { role, userId: null }, run.connectionId))
+  return isAllowed ? null : `The API key "${key.name}" may not send over this connection (any more)`
 }

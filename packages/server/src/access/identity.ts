@@ -12,6 +12,11 @@ export type Identity =
 /** Made where a door is opened, never from anything that a request says. */
 export const OPERATOR: Identity = { kind: 'operator', name: 'command line', role: 'Administrator' }
 
+/** By which a connection is shared with named users; an API key is no user. */
+export function userIdOf(_identity: Identity): string | null {
+  return null
+}
+
 const KEY_PREFIX = 'key:'
 
 /** What is written down of who did something. Kinds cannot be mistaken for each other, whatever a key is called. */

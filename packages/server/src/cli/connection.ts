@@ -1,4 +1,4 @@
-import type { Checked, CheckStep, Client, Connection, Connector } from '@patchbay/contract'
+import type { Checked, CheckStep, Client, Connection, Connector, SharedConnection } from '@patchbay/contract'
 import type { Command } from 'commander'
 import { askForMissing, readSecrets, readValues, type Values } from './connection-fields.ts'
 import { action, readAll, type Options, type Outcome, type Run } from './command.ts'
@@ -44,7 +44,8 @@ export function addConnectionCommands(program: Command): void {
     .action(
       action(({ terminal, withSession }) =>
         withSession(async (client) => {
-          const items = await readAll((query) => client.connections.list({ query }))
+          const all = await readAll<Connection | SharedConnection>((query) => client.connections.list({ query }))
+          const items = all.filter((item) => 'connectorId' in item)
           terminal.answer({ items }, () =>
             items.length === 0
               ? 'There is no connection yet. See: patchbay connector list'

@@ -23,7 +23,7 @@ export async function* checkConnection(
   let hosted: HostedContext | undefined
   let last: Step | undefined
   try {
-    hosted = await makeContext(host, connector, connection, limit)
+    hosted = await makeContext(host, connector, connection, limit, 'administrators')
     const { context, redactor } = hosted
     for await (const step of untilAborted(connector.check(context), limit)) {
       last = step.step

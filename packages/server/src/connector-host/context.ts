@@ -12,6 +12,7 @@ import { parseFieldValues, shownSecrets, type FieldValues } from '../domain/fiel
 import { openSocket } from './egress.ts'
 import { makeFetch } from './fetch.ts'
 import { openFolder } from './folder.ts'
+import { makeSettingsHider } from './hide-settings.ts'
 import type { ConnectorHost } from './host.ts'
 import { makeLog } from './log.ts'
 import { makeRedactor, type Redactor } from './redact.ts'
@@ -39,6 +40,8 @@ export async function makeContext(
   connector: Connector,
   connection: ConnectionAccess,
   signal: AbortSignal,
+  /** Verify speaks to Administrators; everybody who may see a run reads what is said of it. */
+  audience: 'administrators' | 'everybody',
 ): Promise<HostedContext> {
   // Parsed again at each use: a connector may have been upgraded, and a row in the store may have been edited.
   const values = checkedValues(connector, connection.settings)
@@ -47,7 +50,11 @@ export async function makeContext(
     ...values,
     ...Object.fromEntries(Object.entries(secrets).map(([name, text]): [string, Secret] => [name, makeSecret(text)])),
   } as Values<Fields>
-  const redactor = makeRedactor(Object.values(secrets))
+  const plain = makeRedactor(Object.values(secrets))
+  const redactor =
+    audience === 'administrators'
+      ? plain
+      : makeRedactor(Object.values(secrets), makeSettingsHider(connector.settings, values))
   const { pacer, requestsInFlight } = host.pacerOf(connector, connection.connectionId)
   const { fetch, close } = makeFetch({
     rules: host.rules,
@@ -68,7 +75,7 @@ export async function makeContext(
     folder: (path) => openFolder(path, { roots: host.fileRoots, spoolFolder: host.spoolFolder, signal }),
     now: host.now,
     signal,
-    log: makeLog(host.log, names, redactor),
+    log: makeLog(host.log, names, plain),
   }
   return { context, redactor, close }
 }

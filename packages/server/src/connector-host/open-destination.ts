@@ -67,7 +67,7 @@ export async function openDestination(host: ConnectorHost, request: DestinationR
   if (!destination.modes.includes(mode))
     throw new DestinationInvalid('mode', `${destination.name} does not offer the mode ${mode}: choose another`)
   const values = checkedDestination(destination, request.destination)
-  const hosted = await makeContext(host, connector, connection, signal)
+  const hosted = await makeContext(host, connector, connection, signal, 'everybody')
   const guard = makeGuard(hosted, signal)
   const { context, close } = hosted
   try {
@@ -141,7 +141,7 @@ async function withContext<T>(
   signal: AbortSignal,
   use: (hosted: HostedContext, guard: Guard) => Promise<T>,
 ): Promise<T> {
-  const hosted = await makeContext(host, connector, connection, signal)
+  const hosted = await makeContext(host, connector, connection, signal, 'everybody')
   try {
     return await use(hosted, makeGuard(hosted, signal))
   } finally {

@@ -22,12 +22,18 @@ export interface Redactor {
   readonly hideSecrets: (text: string) => string
 }
 
-/** Building the patterns costs more than using them: keep the redactor as long as the secrets. */
-export function makeRedactor(secrets: readonly string[]): Redactor {
+/**
+ * Building the patterns costs more than using them: keep the redactor as long as the secrets. `hideMore` takes out what is no
+ * secret and still not for everybody, before anything is cut.
+ */
+export function makeRedactor(
+  secrets: readonly string[],
+  hideMore: (text: string) => string = (text) => text,
+): Redactor {
   const pattern = secretPattern(secrets)
   const hide = (text: string): string => {
     const read = text.length > READ_MAX ? `${text.slice(0, READ_MAX)}…` : text
-    return pattern === undefined ? read : read.replace(pattern, SECRET)
+    return hideMore(pattern === undefined ? read : read.replace(pattern, SECRET))
   }
   return {
     redact: (text) => cut(withoutControls(withoutPersonal(hide(text))), LENGTH_MAX),

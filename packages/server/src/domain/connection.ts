@@ -10,6 +10,12 @@ export interface DataPolicy {
   readonly rowsPerRunMax?: number
 }
 
+/** Who may use a connection in an export, besides Administrators. */
+export type Sharing =
+  | { readonly with: 'administrators' }
+  | { readonly with: 'contributors' }
+  | { readonly with: 'named'; readonly users: readonly string[] }
+
 export interface Connection {
   readonly id: ConnectionId
   readonly name: string
@@ -19,8 +25,10 @@ export interface Connection {
   /** Names of the secret fields that hold one. */
   readonly secretsSet: readonly string[]
   readonly policy: DataPolicy
+  readonly sharing: Sharing
   readonly health: 'unknown' | 'healthy' | 'failing'
   readonly checkedAt: Date | null
   readonly createdAt: Date
+  readonly createdBy: string
   readonly revision: number
 }

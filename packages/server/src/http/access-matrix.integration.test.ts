@@ -88,5 +88,6 @@ test('a Contributor reaches no export over a connection that is not shared', asy
     source: { kind: 'data-out', tables: [{ table: 'any' }] },
   }
   const response = await patchbay.send('/api/v1/exports', { method: 'POST', key, body })
-  expect(response.status).toBe(403)
+  // As if it did not exist: its name is nothing that they may find out.
+  expect(response.status).toBe(404)
 })

@@ -1,4 +1,5 @@
 import type { contract } from '@patchbay/contract'
+import { userIdOf } from '../access/identity.ts'
 import { checkConnection } from '../connector-host/check-connection.ts'
 import type { ConnectionAccess } from '../connector-host/context.ts'
 import type { Connection } from '../domain/connection.ts'
@@ -31,16 +32,20 @@ const DRAFT = 'draft'
 export function makeConnectionHandlers(ports: HttpPorts): Handlers<typeof contract.connections> {
   const { db, registry } = ports
   return {
-    async list({ query }) {
-      const page = pageOfList(await listConnections(db), query, ({ name }) => name)
-      return { items: page.items.map(connectionOf), next: page.next }
+    async list({ query }, { identity }) {
+      const reader = identity.role === 'Administrator' ? undefined : { userId: userIdOf(identity) }
+      const { items, next } = pageOfList(await listConnections(db, reader), query, ({ name }) => name)
+      return reader === undefined
+        ? { items: items.map(connectionOf), next }
+        : { items: items.map(({ id, name, connectorId }) => ({ id, name, connector: connectorId })), next }
     },
 
     async add({ body }, { by, change }) {
       const connector = connectorFor(registry, body.connectorId, 'connectorId')
       const { values, secrets } = checkDraft(connector.settings, { ...body, stored: [] })
       return change(async (tx) => {
-        const draft = { name: body.name, connectorId: connector.id, settings: values, policy: body.policy }
+        const { name, policy, sharing } = body
+        const draft = { name, connectorId: connector.id, settings: values, policy, sharing }
         const connection = await createConnection(tx, draft, by)
         await writeSecrets(ports, tx, connector, connection, secrets, by)
         return connectionOf(await readConnection(tx, connection.id))
@@ -64,7 +69,8 @@ export function makeConnectionHandlers(ports: HttpPorts): Handlers<typeof contra
         const given = { settings: merged, pins: isMoved ? {} : pins, secrets: body.secrets ?? {}, stored }
         const { values, secrets } = checkDraft(fields, given)
         const draft = { name: body.name ?? before.name, settings: values, policy: body.policy ?? before.policy }
-        const to = { ...draft, dropSecrets: isMoved }
+        const sharing = body.sharing === undefined ? {} : { sharing: body.sharing }
+        const to = { ...draft, ...sharing, dropSecrets: isMoved }
         const after = await editConnection(tx, before.id, revision ?? before.revision, to, by)
         await writeSecrets(ports, tx, connector, after, secrets, by)
         for (const field of after.secretsSet)
@@ -204,9 +210,10 @@ function namedExport({ id, name }: { readonly id: string; readonly name: string 
 }
 
 function connectionOf(connection: Connection) {
-  const { policy } = connection
+  const { policy, sharing } = connection
   return {
     ...connection,
+    sharing: sharing.with === 'named' ? { ...sharing, users: [...sharing.users] } : sharing,
     settings: { ...connection.settings },
     secretsSet: [...connection.secretsSet],
     policy: {

@@ -1,22 +1,29 @@
 /** Exports as the API says them. */
 import type { Identity } from '../access/identity.ts'
-import { reachesExport } from '../access/reach.ts'
+import { reachExports } from '../access/reach.ts'
 import { readExportUse, type LastRun, type ListedExport } from '../store/export-list.ts'
 import type { ScheduledExport } from '../store/export.ts'
 import type { Db } from '../store/schema.ts'
 
 export async function answerExport(db: Db, found: ScheduledExport, identity: Identity) {
-  return exportOf(found, await readExportUse(db, found.id), reachesExport(identity, found))
+  const [mayEdit = false] = await reachExports(db, identity, [found])
+  return exportOf(found, await readExportUse(db, found.id), mayEdit)
 }
 
-export function listedExportOf(found: ListedExport, identity: Identity) {
+/** Of a page, with what whoever asks may do with each. */
+export async function listedExportsOf(db: Db, found: readonly ListedExport[], identity: Identity) {
+  const mayEdit = await reachExports(db, identity, found)
+  return found.map((item, index) => listedExportOf(item, mayEdit[index] === true))
+}
+
+function listedExportOf(found: ListedExport, mayEdit: boolean) {
   const { schedule, lastRun } = found
   return {
     ...found,
     schedule: schedule === null ? null : scheduleOf(schedule),
     nextAt: found.nextAt?.toISOString() ?? null,
     lastRun: lastRunOf(lastRun),
-    yourPermissions: reachesExport(identity, found) ? ('edit' as const) : ('view' as const),
+    yourPermissions: mayEdit ? ('edit' as const) : ('view' as const),
     createdAt: found.createdAt.toISOString(),
     updatedAt: found.updatedAt.toISOString(),
   }

@@ -1,8 +1,8 @@
 import type { contract } from '@patchbay/contract'
-import { authorizeExport } from '../access/reach.ts'
+import { authorizeExport, reachConnection } from '../access/reach.ts'
 import { nextSlots } from '../domain/schedule-slots.ts'
-import { readConnection } from '../store/connection.ts'
-import { stale } from '../store/conflict.ts'
+import { findConnection, readConnection } from '../store/connection.ts'
+import { notFound, stale } from '../store/conflict.ts'
 import {
   attachExport,
   createExport,
@@ -16,7 +16,7 @@ import {
 import { pageExports, type ExportFilter } from '../store/export-list.ts'
 import { readRun } from '../store/run.ts'
 import type { Db } from '../store/schema.ts'
-import { answerExport, listedExportOf } from './export-answer.ts'
+import { answerExport, listedExportsOf } from './export-answer.ts'
 import { checkExport, destinationTypeOf } from './export-draft.ts'
 import type { Call, Handlers } from './handler.ts'
 import { cursorOf, pageRequest, pick } from './paging.ts'
@@ -29,7 +29,7 @@ export function makeExportHandlers(ports: HttpPorts): Handlers<typeof contract.e
 
   const reach = async (db_: Db, reference: string, { identity }: Call): Promise<ScheduledExport> => {
     const target = await readExport(db_, reference)
-    authorizeExport(identity, target)
+    await authorizeExport(db_, identity, target)
     return target
   }
   const start = async (reference: string, purpose: 'deliver' | 'preview', call: Call) => {
@@ -43,20 +43,25 @@ export function makeExportHandlers(ports: HttpPorts): Handlers<typeof contract.e
   return {
     async list({ query }, { identity }) {
       const { connection, connector, attached, ...rest } = query
+      const over = connection === undefined ? undefined : await findConnection(db, connection)
+      // A name that nothing has and one that no export shows are answered alike: which connections there are is not for all.
+      if (connection !== undefined && over === undefined) {
+        if (identity.role === 'Administrator') throw notFound('connection', connection)
+        return { items: [], next: null }
+      }
       const filter: ExportFilter = {
         ...pick(rest, ['search', 'kind', 'status', 'schedule']),
-        ...(connection === undefined ? {} : { connectionId: (await readConnection(db, connection)).id }),
+        ...(over === undefined ? {} : { connectionId: over.id }),
         ...(connector === undefined ? {} : { connectorId: connector }),
         ...(attached === undefined ? {} : { isAttached: attached === 'yes' }),
       }
       const { items, next } = await pageExports(db, filter, pageRequest(query))
-      return { items: items.map((item) => listedExportOf(item, identity)), next: cursorOf(query.sort, next) }
+      return { items: await listedExportsOf(db, items, identity), next: cursorOf(query.sort, next) }
     },
 
     async add({ body }, { by, change, identity, now }) {
       return change(async (tx) => {
-        const connection = await readConnection(tx, body.connection)
-        authorizeExport(identity, { connectionId: connection.id, createdBy: by.actor })
+        const connection = await reachConnection(tx, identity, body.connection)
         const { connection: _named, ...chosen } = body
         const destinationType = destinationTypeOf(ports.registry, connection.connectorId, body.destinationType)
         const draft = await checkExport(ports, tx, { ...chosen, destinationType }, connection, now)
@@ -77,16 +82,15 @@ export function makeExportHandlers(ports: HttpPorts): Handlers<typeof contract.e
         let current: ScheduledExport = before
         if (Object.keys(changes).length > 0) {
           const wanted = { ...before, ...changes }
-          const over = named ?? before.connectionId
           // Without a connection there is no policy to hold it against: that comes when it is attached again.
-          const connection = over === null ? null : await readConnection(tx, over)
+          const own = before.connectionId === null ? null : await readConnection(tx, before.connectionId)
+          const connection = typeof named === 'string' ? await reachConnection(tx, identity, named) : own
           const draft = await checkExport(ports, tx, wanted, connection, now)
           current = await editExport(tx, before.id, before.revision, draft, by)
         }
         if (named === null && current.connectionId !== null) current = await detachExport(tx, before.id, by)
         if (typeof named === 'string') {
-          const connection = await readConnection(tx, named)
-          authorizeExport(identity, { connectionId: connection.id, createdBy: by.actor })
+          const connection = await reachConnection(tx, identity, named)
           if (connection.id !== current.connectionId) {
             await checkExport(ports, tx, current, connection, now)
             current = await attachExport(tx, before.id, connection.id, by)

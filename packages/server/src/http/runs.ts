@@ -92,7 +92,7 @@ export function makeRunHandlers(ports: HttpPorts): Handlers<typeof contract.runs
 /** Who may make a run do something is who may make its export do something. */
 async function reach(db: Db, id: string, { identity }: Call): Promise<RunDetail> {
   const run = await readRun(db, id)
-  authorizeExport(identity, await readExport(db, run.exportId))
+  await authorizeExport(db, identity, await readExport(db, run.exportId))
   return run
 }
 

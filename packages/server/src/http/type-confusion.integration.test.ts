@@ -39,6 +39,7 @@ const DRAFT = {
   secrets: { signingKey: 'k'.repeat(40) },
 }
 const POLICY = { fields: { only: ['email'] }, hashed: ['email'], consentField: 'consent', rowsPerRunMax: 9 }
+const SHARING = { with: 'named', users: ['usr_one'] }
 const READ = { format: 'csv', delimiter: ',', quote: '"', encoding: 'utf-8', header: true, dateOrder: 'day-first' }
 
 /** A right body for every endpoint that has one: one without a row here fails below. */
@@ -66,10 +67,13 @@ function bodiesIn(upload: string): Readonly<Record<string, { readonly path: stri
     'segments.add': { path: '/segments', body: { name: 'More', rule: RULE } },
     'segments.edit': { path: '/segments/Brazil', body: { name: 'Less', rule: RULE } },
     'segments.countDraft': { path: '/segments/count', body: { rule: RULE } },
-    'connections.add': { path: '/connections', body: { ...DRAFT, name: 'Hook', pins: {}, policy: POLICY } },
+    'connections.add': {
+      path: '/connections',
+      body: { ...DRAFT, name: 'Hook', pins: {}, policy: POLICY, sharing: SHARING },
+    },
     'connections.edit': {
       path: '/connections/Folder',
-      body: { name: 'Other', settings: { path: '/elsewhere' }, policy: POLICY },
+      body: { name: 'Other', settings: { path: '/elsewhere' }, policy: POLICY, sharing: SHARING },
     },
     'connections.checkDraft': { path: '/connections/check', body: { ...DRAFT, secretsOf: 'Folder' } },
     'connections.trust': { path: '/connections/Folder/trust', body: { field: 'hostKey', value: 'SHA256:x' } },

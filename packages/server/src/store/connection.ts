@@ -1,8 +1,9 @@
-import type { Connection, DataPolicy } from '../domain/connection.ts'
+import type { Connection, DataPolicy, Sharing } from '../domain/connection.ts'
 import { isId, newId, type ConnectionId } from '../domain/ids.ts'
 import { appendAudit } from './audit.ts'
 import type { By } from './by.ts'
 import { notFound, stale, withUniqueName } from './conflict.ts'
+import { isSharedWith, writeSharing, type SharedReader } from './connection-sharing.ts'
 import { toJson } from './json.ts'
 import type { Db, Tx } from './schema.ts'
 
@@ -10,6 +11,8 @@ export interface ConnectionDraft {
   readonly name: string
   readonly settings: Connection['settings']
   readonly policy: DataPolicy
+  /** Absent: Administrators alone for a new one, and as it was for another. */
+  readonly sharing?: Sharing
 }
 
 /** Secrets come afterwards, by `writeSecret`, since sealing one needs the connection's id. */
@@ -37,6 +40,7 @@ export async function createConnection(
   )
   const detail = { connectorId: draft.connectorId }
   await appendAudit(tx, { at: by.now, actor: by.actor, action: 'connection.created', subject: id, detail })
+  if (draft.sharing !== undefined) await share(tx, id, { with: 'administrators' }, draft.sharing, by)
   return readConnection(tx, id)
 }
 
@@ -47,8 +51,20 @@ export async function readConnection(db: Db, reference: string): Promise<Connect
   return connection
 }
 
-async function findConnection(db: Db, reference: string): Promise<Connection | undefined> {
-  const query = selectConnections(db)
+/** By id or by name, of those that are shared with the reader: another one does not exist for them. */
+export async function readSharedConnection(db: Db, reader: SharedReader, reference: string): Promise<Connection> {
+  const connection = await findConnection(db, reference, reader)
+  if (connection === undefined) throw notFound('connection', reference)
+  return connection
+}
+
+export async function findConnection(
+  db: Db,
+  reference: string,
+  reader?: SharedReader,
+): Promise<Connection | undefined> {
+  const all = selectConnections(db)
+  const query = reader === undefined ? all : all.where(isSharedWith(reader))
   const row = await (
     isId('connection', reference)
       ? query.where('id', '=', reference)
@@ -57,8 +73,10 @@ async function findConnection(db: Db, reference: string): Promise<Connection | u
   return row === undefined ? undefined : connectionOf(row)
 }
 
-export async function listConnections(db: Db): Promise<readonly Connection[]> {
-  return (await selectConnections(db).orderBy('name').execute()).map(connectionOf)
+export async function listConnections(db: Db, reader?: SharedReader): Promise<readonly Connection[]> {
+  const all = selectConnections(db)
+  const query = reader === undefined ? all : all.where(isSharedWith(reader))
+  return (await query.orderBy('name').execute()).map(connectionOf)
 }
 
 /**
@@ -88,14 +106,19 @@ export async function editConnection(
       .returning('id')
       .executeTakeFirst(),
   )
-  if (row === undefined) {
-    const now = await readConnection(tx, id)
-    throw stale('connection', now.name)
-  }
+  const after = await readConnection(tx, id)
+  if (row === undefined) throw stale('connection', after.name)
   if (change.dropSecrets) await tx.deleteFrom('secret').where('connection_id', '=', id).execute()
   const detail = { secretsDropped: change.dropSecrets }
   await appendAudit(tx, { at: by.now, actor: by.actor, action: 'connection.edited', subject: id, detail })
+  if (change.sharing !== undefined) await share(tx, id, after.sharing, change.sharing, by)
   return readConnection(tx, id)
+}
+
+async function share(tx: Tx, id: ConnectionId, before: Sharing, sharing: Sharing, by: By): Promise<void> {
+  if (!(await writeSharing(tx, id, before, sharing))) return
+  const detail = { before, after: sharing }
+  await appendAudit(tx, { at: by.now, actor: by.actor, action: 'connection.shared', subject: id, detail })
 }
 
 export async function setHealth(db: Db, id: ConnectionId, health: 'healthy' | 'failing', now: Date): Promise<void> {
@@ -150,6 +173,13 @@ function selectConnections(db: Db) {
         .select((inner) => inner.fn.agg<string[] | null>('array_agg', ['secret.field']).as('fields'))
         .as('secrets_set'),
     )
+    .select((select) =>
+      select
+        .selectFrom('connection_user')
+        .whereRef('connection_user.connection_id', '=', 'connection.id')
+        .select((inner) => inner.fn.agg<string[] | null>('array_agg', ['connection_user.user_id']).as('users'))
+        .as('shared_users'),
+    )
 }
 
 function connectionOf(
@@ -162,9 +192,12 @@ function connectionOf(
     settings: row.settings,
     secretsSet: (row.secrets_set ?? []).toSorted(),
     policy: row.policy,
+    sharing:
+      row.sharing === 'named' ? { with: 'named', users: (row.shared_users ?? []).toSorted() } : { with: row.sharing },
     health: row.health,
     checkedAt: row.checked_at,
     createdAt: row.created_at,
+    createdBy: row.created_by,
     revision: row.revision,
   }
 }

@@ -21,6 +21,7 @@ export interface Schema {
   table_version: TableVersionRow
   segment: SegmentRow
   connection: ConnectionRow
+  connection_user: ConnectionUserRow
   secret: SecretRow
   data_key: DataKeyRow
   export: ExportRow
@@ -79,12 +80,18 @@ interface ConnectionRow {
   connector_id: string
   settings: Json<Values>
   policy: Json<DataPolicy>
+  sharing: Generated<'administrators' | 'contributors' | 'named'>
   health: Generated<'unknown' | 'healthy' | 'failing'>
   checked_at: Date | null
   created_at: Date
   created_by: string
   updated_at: Date
   revision: Generated<number>
+}
+/** Whom a connection that is shared with named users is shared with. */
+interface ConnectionUserRow {
+  connection_id: string
+  user_id: string
 }
 interface SecretRow {
   connection_id: string

@@ -52,5 +52,5 @@ export function openExample(
   const { connector = exampleConnector, signal = new AbortController().signal, ...rest } = options
   const { host, lines } = exampleHost(rest)
   const access = { connectionId: 'con_1', settings: { url }, readSecret: () => Promise.resolve(CANARY) }
-  return makeContext(host, connector, access, signal).then((hosted) => ({ ...hosted, lines }))
+  return makeContext(host, connector, access, signal, 'administrators').then((hosted) => ({ ...hosted, lines }))
 }
