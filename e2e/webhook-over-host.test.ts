@@ -1,6 +1,7 @@
 /** The webhook connector over the real connector host and real loopback sockets: what the engine will see. */
 import { inspect } from 'node:util'
 import type { Batch, Change, CheckStep, RowDelivery, RowKey } from '@patchbay/connector-sdk'
+import { answersOf } from '@patchbay/connector-sdk/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import {
   startFakeReceiver,
@@ -52,7 +53,6 @@ async function openRows(host = hostWith(), signal = new AbortController().signal
     signal,
   })
   if (opened.delivers !== 'rows') throw new Error('It delivers rows')
-  expect(opened.repeat).toEqual({ kind: 'keyed', forHours: 24 })
   return opened.delivery
 }
 
@@ -69,7 +69,7 @@ describe('a delivery', () => {
     const delivery = await openRows()
     const batches = Array.from({ length: 8 }, (_, index) => batchOf(1000, `b_${index}`))
     const answers = await Promise.all(batches.map((batch) => delivery.deliver(batch)))
-    expect(answers.flatMap((list) => [...list]).every(({ status }) => status === 'accepted')).toBe(true)
+    expect(answers.flatMap(answersOf).every(({ status }) => status === 'accepted')).toBe(true)
     expect(receiver.taken.size).toBe(8000)
     expect([...receiver.taken.values()].every((count) => count === 1)).toBe(true)
     expect(receiver.refusedSignatures()).toBe(0)

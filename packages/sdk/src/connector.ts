@@ -3,7 +3,7 @@ import type { Context, MaybePromise } from './context.ts'
 import type { Choice, Fields, Values } from './fields.ts'
 import type { DeliveredFile, FileDelivery } from './files.ts'
 import type { NormalForm } from './normal-form.ts'
-import type { Batch, RowAnswer } from './rows.ts'
+import type { AcceptedJob, Batch, RowAnswer } from './rows.ts'
 import type { TableDelivery } from './tables.ts'
 
 /** One step of Verify, in the order in which they happen. The first that is not ok is the last. */
@@ -70,6 +70,8 @@ export interface RowsDestination<S extends Fields, D extends Fields> extends Des
     readonly bytesPerBatch: number
     readonly batchesInFlight: number
     readonly requestsPerSecond?: number
+    /** How long a job may take before its rows are counted as unanswered; 6 where nothing is said. */
+    readonly hoursPerJob?: number
     /** Least and most members, where the service has such limits; said before saving. */
     readonly rowsMin?: number
     readonly rowsMax?: number
@@ -90,7 +92,14 @@ export interface RowsDestination<S extends Fields, D extends Fields> extends Des
 
 /** One run's writing of rows. `deliver` may run `batchesInFlight` times at once; `close` once, after the last. */
 export interface RowDelivery {
-  deliver(batch: Batch): Promise<Iterable<RowAnswer>>
+  /** The answers to the rows, or the job in which the service works on them: `collect` asks for its answers later. */
+  deliver(batch: Batch): Promise<Iterable<RowAnswer> | AcceptedJob>
+  /**
+   * Required where `deliver` gives jobs: the answers to a batch that was taken as `job`, the same however often it is asked,
+   * or `pending` while the service still works on it. Also called on a new delivery, after a restart. Asks once and does not
+   * wait: the engine does. `BatchRejected` says that the job as a whole was refused and none of it taken.
+   */
+  collect?(job: string, batch: Batch): Promise<Iterable<RowAnswer> | 'pending'>
   /** Required for `readable`: the answers for a batch that was sent before, or undefined when the far end never saw it. */
   readBack?(batch: Batch): Promise<Iterable<RowAnswer> | undefined>
   close(outcome: 'finished' | 'abandoned'): Promise<void>

@@ -217,11 +217,14 @@ function lookupProblems(connector: Connector): readonly string[] {
   return [...inSettings, ...inDestinations]
 }
 
+/** Limits that need not be whole numbers. */
+const FRACTIONS: ReadonlySet<string> = new Set(['requestsPerSecond', 'hoursPerJob'])
+
 function limitProblems(destination: Destination<Fields, Fields>): readonly string[] {
   if (destination.delivers === 'table') return []
   const { limits } = destination
   const wrong = Object.entries(limits)
-    .filter(([name, limit]) => !(limit > 0) || (name !== 'requestsPerSecond' && !Number.isInteger(limit)))
+    .filter(([name, limit]) => !(limit > 0) || (!FRACTIONS.has(name) && !Number.isInteger(limit)))
     .map(([name]) => `${name} is not a positive number`)
   const isCrossed = 'rowsMin' in limits && (limits.rowsMin ?? 0) > (limits.rowsMax ?? Infinity)
   return [...wrong, ...when(isCrossed, 'rowsMin is above rowsMax')]

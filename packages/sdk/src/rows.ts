@@ -42,3 +42,11 @@ export type RowAnswer =
   | { readonly key: RowKey; readonly status: 'accepted' }
   | { readonly key: RowKey; readonly status: 'rejected'; readonly reason: RejectReason; readonly message: string }
   | { readonly key: RowKey; readonly status: 'retry'; readonly message: string; readonly afterSeconds?: number }
+
+/**
+ * The service took a batch and works on it. `job` finds it again, also from another process after a restart: an id of the
+ * service's own, at most 500 characters. It is kept in the journal, so it holds no secret and nothing of a row.
+ */
+export interface AcceptedJob {
+  readonly job: string
+}

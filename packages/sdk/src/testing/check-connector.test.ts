@@ -28,6 +28,9 @@ type Ctx = Context<typeof settings>
 interface Parts {
   readonly check: (ctx: Ctx) => AsyncGenerator<CheckStep>
   readonly deliver: (ctx: Ctx, batch: Batch) => Promise<Iterable<RowAnswer>>
+  /** The far end of this test keeps nothing: a job's name says its answers. `asked` counts over all deliveries. */
+  readonly job: (answers: Iterable<RowAnswer>) => string
+  readonly collect: (job: string, asked: number) => Iterable<RowAnswer> | 'pending'
   readonly folder: (ctx: Ctx) => Promise<Folder>
   readonly files: (delivery: FileDelivery, ctx: Ctx) => FileDelivery
   readonly table: (delivery: TableDelivery, ctx: Ctx) => TableDelivery
@@ -64,6 +67,8 @@ const RIGHT: Parts = {
     )
     return batch.keys.filter((key) => accepted.has(key)).map((key) => ({ key, status: 'accepted' }))
   },
+  job: (answers) => JSON.stringify([...answers]),
+  collect: (job, asked) => (asked % 3 === 0 ? 'pending' : (JSON.parse(job) as RowAnswer[])),
   folder: (ctx) => ctx.folder(ctx.settings.folder),
   files: (delivery) => delivery,
   table: (delivery) => delivery,
@@ -75,6 +80,7 @@ const RIGHT: Parts = {
 
 function connectorOf(changes: Partial<Parts> = {}): Connector {
   const parts = { ...RIGHT, ...changes }
+  let asked = 0
   return defineConnector({
     id: 'good-one',
     name: 'Good one',
@@ -95,7 +101,8 @@ function connectorOf(changes: Partial<Parts> = {}): Connector {
         repeat: () => ({ kind: parts.repeat }),
         targetFields: () => parts.targets,
         open: (ctx) => ({
-          deliver: (batch) => parts.deliver(ctx, batch),
+          deliver: async (batch) => ({ job: parts.job(await parts.deliver(ctx, batch)) }),
+          collect: (job) => Promise.resolve(parts.collect(job, asked++)),
           readBack: parts.readBack,
           close: parts.close,
         }),
@@ -205,6 +212,24 @@ describe('a connector that is right', () => {
     expect(results.length).toBeGreaterThan(40)
   })
 
+  it('may answer at once', async () => {
+    const connector = connectorOf()
+    const list = connector.destinations['list']
+    if (list?.delivers !== 'rows') throw new Error('It delivers rows')
+    const atOnce: typeof list = {
+      ...list,
+      open: (ctx) => ({
+        deliver: (batch) => RIGHT.deliver(ctx as Ctx, batch),
+        readBack: RIGHT.readBack,
+        close: RIGHT.close,
+      }),
+    }
+    const results = await assertConnector({ ...connector, destinations: { list: atOnce } }, { makeFake })
+    expect(results.filter(({ outcome }) => outcome === 'skipped').map(({ message }) => message)).toEqual([
+      'it answers at once',
+    ])
+  })
+
   it('is looked at without a far end too', async () => {
     const results = await checkConnector(connectorOf())
     expect(new Set(results.map(({ on }) => on))).toEqual(new Set(['definition']))
@@ -231,6 +256,11 @@ const MISTAKES: readonly (readonly [string, Partial<Parts>])[] = [
   ['check: Verify yields nothing after a step that failed, and throws only what a connector may', { async *check() {
     yield await Promise.resolve({ step: 'reached', ok: true } as const)
   } }],
+  ['list: a job is collected by any delivery, as often as it is asked', { job: () => '' }],
+  ['list: a job is collected by any delivery, as often as it is asked', {
+    collect: (job, asked) => (asked % 2 === 0 ? (JSON.parse(job) as RowAnswer[]) : []),
+  }],
+  ['list: a job is collected by any delivery, as often as it is asked', { collect: () => 'pending' }],
   ['check: the signal ends Verify within a second', { async *check(ctx) {
     await ctx.fetch(`${ctx.settings.url}/ping`).catch((error: unknown) => {
       if (ctx.signal.aborted) return new Promise((resolve) => setTimeout(resolve, 3000))
@@ -361,8 +391,8 @@ describe('a connector that is wrong', () => {
     const broken = { ...connectorOf({ close: () => Promise.reject(new Error('x')) }), name: '' }
     const error: unknown = await assertConnector(broken, { makeFake }).catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(AggregateError)
-    expect((error as AggregateError).errors).toHaveLength(6)
-    expect(String(error)).toMatch(/good-one fails 6 checks:[^]*the name is empty[^]*closed at any time/)
+    expect((error as AggregateError).errors).toHaveLength(7)
+    expect(String(error)).toMatch(/good-one fails 7 checks:[^]*the name is empty[^]*closed at any time/)
   })
 
   it('has a mistake for every behaviour that the kit checks', async () => {

@@ -11,6 +11,8 @@ type TriedRows = TriedDestination<RowsDestination<Fields, Fields>>
 
 const NO_FETCH = 'it does not use ctx.fetch'
 const ROWS = 3
+const JOB_LENGTH_MAX = 500
+const QUESTIONS_MAX = 200
 
 /** Bodies that say nothing about the rows, or about others. */
 const UNKNOWN_BODIES = [
@@ -133,6 +135,27 @@ export const ROW_CHECKS: readonly Check<TriedRows>[] = [
     },
   },
   {
+    name: 'a job is collected by any delivery, as often as it is asked',
+    async run(tried) {
+      const batch = batchOf(tried, 'job')
+      const delivery = await open(tried, tried.bench.context().context)
+      const given = await delivery.deliver(batch)
+      if (!('job' in given)) {
+        await delivery.close('finished')
+        return 'it answers at once'
+      }
+      if (given.job === '' || given.job.length > JOB_LENGTH_MAX)
+        throw new Error(`a job is named by 1 to ${JOB_LENGTH_MAX} characters`)
+      const first = await collected(delivery, given.job, batch)
+      await delivery.close('finished')
+      const other = await open(tried, tried.bench.context().context)
+      const second = await collected(other, given.job, batch)
+      await other.close('finished')
+      if (JSON.stringify(first) !== JSON.stringify(second)) throw new Error('its answers differ when asked again')
+      return undefined
+    },
+  },
+  {
     name: 'a delivery can be closed at any time',
     async run(tried) {
       for (const outcome of ['finished', 'abandoned'] as const)
@@ -171,16 +194,36 @@ async function open({ destination, values, mode }: TriedRows, context: Context):
   return destination.open(context, values, mode)
 }
 
+/** One request and, where it gives a job, one question: a far end that says nothing we know must not be waited for. */
 async function deliverOnce(tried: TriedRows, context: Context): Promise<readonly RowAnswer[]> {
   const delivery = await open(tried, context)
-  return [...(await delivery.deliver(batchOf(tried, 'once')))]
+  const batch = batchOf(tried, 'once')
+  const given = await delivery.deliver(batch)
+  if (!('job' in given)) return [...given]
+  const answers = await collect(delivery, given.job, batch)
+  return answers === 'pending' ? [] : [...answers]
 }
 
 async function delivered(tried: TriedRows, batch: Batch): Promise<readonly RowAnswer[]> {
   const delivery = await open(tried, tried.bench.context().context)
-  const answers = [...(await delivery.deliver(batch))]
+  const given = await delivery.deliver(batch)
+  const answers = 'job' in given ? await collected(delivery, given.job, batch) : [...given]
   await delivery.close('finished')
   return answers
+}
+
+async function collected(delivery: RowDelivery, job: string, batch: Batch): Promise<readonly RowAnswer[]> {
+  for (let questions = 0; questions < QUESTIONS_MAX; questions += 1) {
+    const answers = await collect(delivery, job, batch)
+    if (answers !== 'pending') return [...answers]
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  throw new Error(`a job of the far end that works was still pending after ${QUESTIONS_MAX} questions`)
+}
+
+function collect(delivery: RowDelivery, job: string, batch: Batch): ReturnType<NonNullable<RowDelivery['collect']>> {
+  if (delivery.collect === undefined) throw new Error('deliver gave a job, but there is no collect')
+  return delivery.collect(job, batch)
 }
 
 async function usesFetch(tried: TriedRows): Promise<boolean> {

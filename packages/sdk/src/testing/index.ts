@@ -1,3 +1,4 @@
+export { answersOf } from './answers-of.ts'
 export { assertConnector, checkConnector, type CheckOptions } from './check-connector.ts'
 export {
   answerOf,

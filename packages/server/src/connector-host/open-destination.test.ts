@@ -12,8 +12,10 @@ import {
   type ConnectorDefinition,
   type Context,
   type RowAnswer,
+  type RowDelivery,
   type RowKey,
 } from '@patchbay/connector-sdk'
+import { answersOf } from '@patchbay/connector-sdk/testing'
 import { describe, expect, it } from 'vitest'
 import { checkConnection } from './check-connection.ts'
 import { ConnectorFault } from './clean-error.ts'
@@ -60,11 +62,12 @@ const ENCODINGS: readonly (readonly [string, (secret: string) => string])[] = [
 
 /** The example with one destination of rows, whose parts a test replaces. */
 function connectorWith(parts: {
-  readonly deliver?: (ctx: Context, batch: Batch) => Promise<Iterable<RowAnswer>>
+  readonly deliver?: (ctx: Context, batch: Batch) => ReturnType<RowDelivery['deliver']>
+  readonly collect?: RowDelivery['collect']
   readonly open?: (ctx: Context) => void
   readonly check?: ConnectorDefinition<never, never>['check']
 }): Connector {
-  const { deliver = () => Promise.resolve([]), open = () => undefined } = parts
+  const { deliver = () => Promise.resolve([]), open = () => undefined, collect } = parts
   const withDestination: Connector = {
     ...exampleConnector,
     destinations: {
@@ -80,7 +83,8 @@ function connectorWith(parts: {
         targetFields: () => [{ name: 'email', label: 'E-mail', type: 'email', identifier: true }],
         open(ctx) {
           open(ctx)
-          return { deliver: (batch) => deliver(ctx, batch), close: () => Promise.resolve() }
+          const delivery = { deliver: (batch: Batch) => deliver(ctx, batch), close: () => Promise.resolve() }
+          return collect === undefined ? delivery : { ...delivery, collect }
         },
       },
     },
@@ -115,13 +119,35 @@ describe('openDestination', () => {
     const opened = await openRows(connector)
     expect(opened).toMatchObject({
       mode: 'upsert',
-      repeat: { kind: 'harmless' },
       limits: { rowsPerBatch: 10, batchesInFlight: 2 },
     })
     expect(await opened.delivery.deliver(batchOf(['k1', 'k2']))).toEqual([{ key: 'k1', status: 'accepted' }])
     expect(keys).toEqual(['k1', 'k2', URL_NOWHERE])
     await opened.delivery.close('finished')
     await opened.close()
+  })
+
+  it('hands jobs over, and lets none into the journal that holds a secret or a page of text', async () => {
+    const collect = (job: string, batch: Batch): Promise<RowAnswer[] | 'pending'> =>
+      Promise.resolve(job === 'j1' ? batch.keys.map((key) => ({ key, status: 'accepted' })) : 'pending')
+    const opened = await openRows(connectorWith({ deliver: () => Promise.resolve({ job: 'j1' }), collect }))
+    expect(await opened.delivery.deliver(batchOf(['k1']))).toEqual({ job: 'j1' })
+    expect(await opened.delivery.collect?.('j1', batchOf(['k1']))).toEqual([{ key: 'k1', status: 'accepted' }])
+    expect(await opened.delivery.collect?.('j2', batchOf(['k1']))).toBe('pending')
+    await opened.close()
+    for (const job of ['', 'j'.repeat(501), `https://service.example/jobs?token=${CANARY}`]) {
+      const wrong = await openRows(
+        connectorWith({
+          deliver: (ctx) => {
+            urlOf(ctx)
+            return Promise.resolve({ job })
+          },
+          collect,
+        }),
+      )
+      await expect(wrong.delivery.deliver(batchOf(['k1']))).rejects.toThrow(ConnectorFault)
+      await wrong.close()
+    }
   })
 
   it('hands files and tables over', async () => {
@@ -301,7 +327,7 @@ describe('a secret', () => {
           ]),
       }),
     )
-    const [answer] = await answering.delivery.deliver(batchOf(['k']))
+    const [answer] = answersOf(await answering.delivery.deliver(batchOf(['k'])))
     expect(JSON.stringify(answer)).toContain('anna@example.org')
     outputs.push(JSON.stringify(answer))
     expect(outputs.filter(detect)).toEqual([])

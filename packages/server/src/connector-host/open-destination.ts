@@ -5,6 +5,7 @@
 import {
   ConnectorError,
   DestinationInvalid,
+  type AcceptedJob,
   type Batch,
   type Choice,
   type Connector,
@@ -49,8 +50,8 @@ export type OpenedDestination = Closable &
           readonly rowsPerBatch: number
           readonly bytesPerBatch: number
           readonly batchesInFlight: number
+          readonly hoursPerJob?: number
         }
-        readonly repeat: { readonly kind: Repeat; readonly forHours?: number }
         readonly delivery: RowDelivery
       }
     | {
@@ -60,6 +61,16 @@ export type OpenedDestination = Closable &
       }
     | { readonly delivers: 'table'; readonly openDelivery: () => Promise<TableDelivery> }
   )
+
+/** What sending a batch twice does, as the destination says of the export's values for its fields; undefined where it takes no rows. */
+export function repeatOf(
+  connector: Connector,
+  destinationType: string,
+  destination: FieldValues,
+): { readonly kind: Repeat; readonly forHours?: number } | undefined {
+  const found = findDestination(connector, destinationType)
+  return found.delivers === 'rows' ? found.repeat(checkedDestination(found, destination)) : undefined
+}
 
 export async function openDestination(host: ConnectorHost, request: DestinationRequest): Promise<OpenedDestination> {
   const { connector, connection, mode, run, signal } = request
@@ -73,13 +84,11 @@ export async function openDestination(host: ConnectorHost, request: DestinationR
   try {
     switch (destination.delivers) {
       case 'rows': {
-        const repeat = destination.repeat(values)
         const delivery = await guard(() => destination.open(context, values, mode))
         return {
           delivers: 'rows',
           mode,
           limits: destination.limits,
-          repeat,
           delivery: guardRows(delivery, guard, hosted),
           close,
         }
@@ -180,7 +189,20 @@ function guardRows(delivery: RowDelivery, guard: Guard, { redactor }: HostedCont
       answer.status === 'accepted' ? answer : { ...answer, message: redactor.hideSecrets(answer.message) },
     )
   return {
-    deliver: (batch) => guard(async () => clean(await delivery.deliver(batch))),
+    deliver: (batch) =>
+      guard(async () => {
+        const given = await delivery.deliver(batch)
+        return 'job' in given ? checkedJob(given, redactor) : clean(given)
+      }),
+    ...(delivery.collect === undefined
+      ? {}
+      : {
+          collect: (job: string, batch: Batch) =>
+            guard(async () => {
+              const answers = (await delivery.collect?.(job, batch)) ?? 'pending'
+              return answers === 'pending' ? answers : clean(answers)
+            }),
+        }),
     close: (outcome) => guard(() => delivery.close(outcome)),
     ...(delivery.readBack === undefined
       ? {}
@@ -192,6 +214,16 @@ function guardRows(delivery: RowDelivery, guard: Guard, { redactor }: HostedCont
             }),
         }),
   }
+}
+
+const JOB_LENGTH_MAX = 500
+
+/** It goes into the journal: neither a secret nor a page of text may. */
+function checkedJob({ job }: AcceptedJob, redactor: HostedContext['redactor']): AcceptedJob {
+  const isFit =
+    typeof job === 'string' && job !== '' && job.length <= JOB_LENGTH_MAX && redactor.hideSecrets(job) === job
+  if (!isFit) throw new TypeError(`A job is named by 1 to ${JOB_LENGTH_MAX} characters without a secret in them`)
+  return { job }
 }
 
 function guardFiles(delivery: FileDelivery, guard: Guard): FileDelivery {

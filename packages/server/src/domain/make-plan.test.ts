@@ -70,7 +70,13 @@ const plan = (change: Partial<PlannedExport> = {}, policy: Partial<DataPolicy> =
       now: new Date('2026-05-01T00:00:00Z'),
       ...basis,
     },
-    { runId: 'run_a' as never, exportId: 'exp_a' as never, exportRevision: 3, retryOf: null },
+    {
+      runId: 'run_a' as never,
+      exportId: 'exp_a' as never,
+      exportRevision: 3,
+      retryOf: null,
+      repeat: { kind: 'harmless' },
+    },
   )
 const tables = (...names: string[]) => ({ kind: 'data-out', tables: names.map((name) => ({ table: name })) }) as const
 const segment = (fields: readonly MappedField[], names: readonly string[] = ['Seen']) =>

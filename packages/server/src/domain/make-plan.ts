@@ -31,7 +31,7 @@ export interface PlanBasis {
   readonly now: Date
 }
 
-export type PlanHead = Pick<Plan, 'runId' | 'exportId' | 'exportRevision' | 'retryOf'>
+export type PlanHead = Pick<Plan, 'runId' | 'exportId' | 'exportRevision' | 'retryOf' | 'repeat'>
 
 /**
  * Resolves an export into what a run does. Whatever it needs and does not find is a `Problem` that names it: before a row is

@@ -1,4 +1,4 @@
-import type { ColumnType, Mode, NormalForm } from '@patchbay/connector-sdk'
+import type { ColumnType, Mode, NormalForm, Repeat } from '@patchbay/connector-sdk'
 import type { FileFormat, GuardLimits, MergeRule, Transform } from './export.ts'
 import type { ConnectionId, ExportId, RunId } from './ids.ts'
 import type { Rule } from './segment.ts'
@@ -18,6 +18,11 @@ export interface Plan {
   readonly destination: Readonly<Record<string, string | number | boolean>>
   readonly delivers: 'rows' | 'files' | 'table'
   readonly mode: Mode
+  /**
+   * What sending the same changes twice does. Frozen with the rest, since what was sent and not answered must be told even
+   * where the destination cannot be opened any more.
+   */
+  readonly repeat: { readonly kind: Repeat; readonly forHours?: number }
   readonly format: FileFormat
   readonly guard: GuardLimits
   readonly rowsPerRunMax: number | null

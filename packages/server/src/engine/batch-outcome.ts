@@ -16,14 +16,11 @@ export class BatchOutcome {
   readonly #open: Set<number>
   readonly #exceptions: RowException[] = []
   #accepted = 0
+  #isUntouched = true
 
   constructor(batch: OutboxBatch) {
     this.#batch = batch
     this.#open = new Set(batch.keys.keys())
-  }
-
-  get anyAnswered(): boolean {
-    return this.#open.size < this.#batch.size
   }
 
   /**
@@ -31,6 +28,7 @@ export class BatchOutcome {
    * Rows without an answer stay open. A key that was not asked, or twice, throws; what came before it is kept.
    */
   take(piece: Piece, answers: Iterable<RowAnswer>): { readonly again: number[]; readonly afterSeconds: number } {
+    this.touch()
     const waiting = new Map(piece.keys.map((key, position) => [key, piece.indexes[position]]))
     const again: number[] = []
     let afterSeconds = 0
@@ -67,6 +65,16 @@ export class BatchOutcome {
     }
   }
 
+  /** The far end has seen some of it, or may have: what happens later does not take that back. */
+  touch(): void {
+    this.#isUntouched = false
+  }
+
+  /** The far end can have seen none of its rows. */
+  get isUntouched(): boolean {
+    return this.#isUntouched
+  }
+
   openOf(piece: Piece): number[] {
     return piece.indexes.filter((index) => this.#open.has(index))
   }
@@ -87,7 +95,7 @@ export class BatchOutcome {
       ...key,
       accepted: this.#accepted,
       rejected: count('rejected'),
-      uncertain: count('uncertain'),
+      uncertain: count('uncertain') + count('uncertain-due'),
       exceptionsPath,
     }
   }

@@ -29,10 +29,8 @@ export interface Delivering {
   readonly isLastExecution: boolean
 }
 
-/** What a delivery leaves for settling. */
+/** What a delivery leaves for settling, beside what it wrote into the journal. */
 export interface Delivered {
-  /** Every answered entry of the journal, of this and of earlier executions. */
-  readonly answered: readonly JournalEntry[]
   /** Null when all was delivered. */
   readonly ending: Ending | null
   /** Files that stand at the destination now, and names that no longer do. */
@@ -55,12 +53,4 @@ export function dueSources(
 /** A journal key as text, to look entries up by. */
 export function journalText(key: JournalKey): string {
   return `${key.kind} ${key.first} ${key.last} ${key.source}`
-}
-
-/** As the journal will give it back. */
-export function answeredEntry(
-  answer: Omit<JournalEntry, 'state' | 'intendedAt' | 'file'> & { readonly file?: DeliveredFile },
-  intendedAt: Date,
-): JournalEntry {
-  return { ...answer, state: 'answered', file: answer.file ?? null, intendedAt }
 }

@@ -4,7 +4,6 @@ import type {
   FileDelivery,
   Mode,
   OutgoingFile,
-  Repeat,
   RowDelivery,
   TableDelivery,
 } from '@patchbay/connector-sdk'
@@ -35,6 +34,7 @@ export type Failpoint =
   | 'request-half'
   | 'request-sent'
   | 'answer-read'
+  | 'job-stored'
   | 'answer-stored'
   | 'part-written'
   | 'renamed'
@@ -87,6 +87,10 @@ export interface RunPort {
    */
   intend(lease: Lease, entry: JournalKey & { readonly file?: DeliveredFile }): Promise<Permission>
   answer(lease: Lease, entry: JournalAnswer): Promise<void>
+  /** Takes back an intent of which nothing was sent: what stays intended counts as perhaps sent. */
+  withdraw(lease: Lease, key: JournalKey): Promise<void>
+  /** Writes down the job in which the service works on a piece of an intended batch; null where the piece was cut in halves. */
+  keepJob(lease: Lease, key: JournalKey, pieceId: string, job: string | null): Promise<void>
   hold(lease: Lease, reason: string): Promise<void>
   /** Ends the run, in one transaction with the new ledgers and the list of standing files. */
   settle(lease: Lease, settlement: Settlement): Promise<void>
@@ -139,6 +143,8 @@ export interface JournalEntry extends JournalKey {
   readonly file: DeliveredFile | null
   /** When it was first about to be sent: a `keyed` destination remembers batch ids for a limited time only. */
   readonly intendedAt: Date
+  /** By piece id: the job in which the service works on that piece; null where it was cut in halves. */
+  readonly jobs: Readonly<Record<string, string | null>>
 }
 
 export interface Settlement {
@@ -200,8 +206,11 @@ export interface OutboxBatch extends Batch {
 
 export interface RowException {
   readonly seq: number
-  /** `unsent`: the run ended before this row of a batch in work was sent; it is due again, and not listed. */
-  readonly status: 'rejected' | 'uncertain' | 'unsent'
+  /**
+   * `uncertain`: sent, and no answer came. `uncertain-due` is the same where sending again is harmless: so the next run does.
+   * `unsent`: the run ended before this row of a batch in work was sent; it is due again, and not listed.
+   */
+  readonly status: 'rejected' | 'uncertain' | 'uncertain-due' | 'unsent'
   readonly reason: string
   /** The service's own words; may hold personal data, so it stays in the lake. */
   readonly message: string
@@ -240,8 +249,11 @@ export interface LakeSession {
   ): Promise<SpoolFile>
   /** Writes the exceptions of one answered batch, durable before it returns; gives the lake path. */
   writeExceptions(source: PlanSource, key: JournalKey, exceptions: readonly RowException[]): Promise<string>
-  /** The ledger after this run: the old one, plus and minus the rows of the answered ranges that are not exceptions. */
-  settleLedger(source: PlanSource, diff: SourceDiff, answered: readonly JournalEntry[]): Promise<LedgerRef>
+  /**
+   * The ledger after this run: the old one, plus and minus the rows of the answered ranges that are not exceptions. Null where
+   * nothing more is known than before.
+   */
+  settleLedger(source: PlanSource, diff: SourceDiff, answered: readonly JournalEntry[]): Promise<LedgerRef | null>
   /** Gathers the exceptions of all batches, with row keys, into the run's list of rejected and uncertain rows. */
   writeRejects(source: PlanSource, diff: SourceDiff, answered: readonly JournalEntry[]): Promise<void>
   /** Keeps the first rows of the outbox as they would be sent, for the preview: `runs/<run>/<source>/sample.json`. */
@@ -271,8 +283,8 @@ export type OpenDestination = {
         readonly rowsPerBatch: number
         readonly bytesPerBatch: number
         readonly batchesInFlight: number
+        readonly hoursPerJob?: number
       }
-      readonly repeat: { readonly kind: Repeat; readonly forHours?: number }
       readonly delivery: RowDelivery
     }
   | {

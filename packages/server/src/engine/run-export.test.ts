@@ -8,18 +8,10 @@ import {
 } from '@patchbay/connector-sdk'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { Canceled, LeaseLost, ShuttingDown, type OpenDestination } from './ports.ts'
+import { Canceled, LeaseLost, ShuttingDown } from './ports.ts'
 import { runExport } from './run-export.ts'
-import { accept, keyOf, rowsDestination, TestWorld } from './testing.ts'
+import { accept, keyOf, never, rowsDestination, run, TestWorld } from './testing.ts'
 
-const never = (): AbortSignal => new AbortController().signal
-const run = (world: TestWorld, destination: OpenDestination, signal = never(), isLast = false) =>
-  runExport(
-    world.lease,
-    world.ports(() => destination),
-    signal,
-    isLast,
-  )
 const nothingThrownAside: unknown[] = []
 const note = (error: unknown): void => void nothingThrownAside.push(error)
 
@@ -77,8 +69,8 @@ describe('answers', () => {
       ['harmless', 'rejected'],
       ['blind', 'uncertain'],
     ] as const) {
-      const world = new TestWorld(10)
-      const destination = rowsDestination((batch) => Promise.resolve(accept(batch.keys.slice(1))), { repeat: { kind } })
+      const world = new TestWorld(10, {}, { repeat: { kind } })
+      const destination = rowsDestination((batch) => Promise.resolve(accept(batch.keys.slice(1))))
       expect((await run(world, destination)).status).toBe('completed-with-rejects')
       expect(world.exceptionsBySeq()).toMatchObject([{ seq: 1, status, reason: 'unanswered' }])
       expect(world.accepted).not.toContain(1)
@@ -94,7 +86,8 @@ describe('answers', () => {
     expect(outcome).toMatchObject({ status: 'failed', retryable: false })
     expect(outcome.reason).toContain('bug')
     expect(world.accepted).toEqual([1, 2, 3, 4])
-    expect(world.settlement?.counts.unsent).toBe(6)
+    // The rest was sent, and what the connector says of it is worth nothing.
+    expect(world.settlement?.counts).toMatchObject({ uncertain: 6, unsent: 0 })
   })
 
   test('rows that the service wants later are asked again, alone, and given up after some rounds', async () => {
@@ -162,7 +155,7 @@ describe('trouble', () => {
   test('a broken answer is sent again where that is harmless, read back where that can be, and uncertain where it is blind', async () => {
     const outcomes: Record<string, unknown> = {}
     for (const kind of ['harmless', 'keyed', 'readable', 'blind'] as const) {
-      const world = new TestWorld(20)
+      const world = new TestWorld(20, {}, { repeat: { kind, forHours: 24 } })
       const sent = new Map<string, number>()
       const broken = new Set<string>()
       const deliver = (batch: Batch): Promise<RowAnswer[]> => {
@@ -174,7 +167,6 @@ describe('trouble', () => {
         return Promise.resolve(accept(batch.keys))
       }
       const destination = rowsDestination(deliver, {
-        repeat: { kind, forHours: 24 },
         delivery: { deliver, readBack: (batch) => Promise.resolve(accept(batch.keys)), close: () => Promise.resolve() },
       })
       await run(world, destination)
@@ -301,7 +293,7 @@ test('crashes at any moment: every row is accepted once, or told as what it is',
       kinds,
       fc.array(fc.tuple(fc.integer({ min: 1, max: 8 }), moments), { maxLength: 4 }),
       async (kind, crashes) => {
-        const world = new TestWorld(60)
+        const world = new TestWorld(60, {}, { repeat: { kind, forHours: 24 } })
         /** The far end: what took effect how often, and by which batch id. */
         const effects = new Map<string, number>()
         const byId = new Map<string, readonly string[]>()
@@ -328,7 +320,6 @@ test('crashes at any moment: every row is accepted once, or told as what it is',
           const readBack = (batch: Batch): Promise<RowAnswer[] | undefined> =>
             Promise.resolve(byId.has(batch.id) ? accept(batch.keys) : undefined)
           const destination = rowsDestination(deliver, {
-            repeat: { kind, forHours: 24 },
             delivery: { deliver, readBack, close: () => Promise.resolve() },
           })
           outcome = await run(world, destination).catch((error: unknown) => error)
@@ -355,4 +346,50 @@ test('crashes at any moment: every row is accepted once, or told as what it is',
     ),
     { numRuns: 200 },
   )
+})
+
+describe('a run that ends before it could be told what became of a batch', () => {
+  test('counts a batch of an earlier execution as uncertain, also where the destination cannot be opened again', async () => {
+    for (const kind of ['harmless', 'keyed', 'readable', 'blind'] as const) {
+      const world = new TestWorld(30, {}, { repeat: { kind } })
+      const crashing = rowsDestination(() => {
+        world.isLeaseLost = true
+        return Promise.reject(new LeaseLost('crash'))
+      })
+      await expect(run(world, crashing)).rejects.toThrow(LeaseLost)
+      world.isLeaseLost = false
+      const mayHaveArrived = [...world.journal.values()].reduce((sum, { first, last }) => sum + last - first + 1, 0)
+      expect(mayHaveArrived).toBeGreaterThan(0)
+      const outcome = await runExport(
+        world.lease,
+        world.ports(() => {
+          throw new ConnectionRefused('the password is wrong')
+        }),
+        never(),
+      )
+      expect(outcome.status).toBe('failed')
+      expect(world.settlement?.counts).toMatchObject({ uncertain: mayHaveArrived, unsent: 30 - mayHaveArrived })
+      const status = kind === 'harmless' ? 'uncertain-due' : 'uncertain'
+      expect(new Set(world.exceptionsBySeq().map((row) => row.status))).toEqual(new Set([status]))
+    }
+  })
+
+  test('knows that nothing was sent to a service that could not be reached, or that refused', async () => {
+    for (const error of [new Unavailable('no', 'not reached'), new ConnectionRefused('no'), new RateLimited(3600)]) {
+      const world = new TestWorld(30, {}, { repeat: { kind: 'blind' } })
+      await run(
+        world,
+        rowsDestination(() => Promise.reject(error)),
+        never(),
+        true,
+      )
+      expect(world.settlement?.counts).toMatchObject({ accepted: 0, uncertain: 0, unsent: 30 })
+    }
+    // Nor is it taken for sent by the execution that goes on later.
+    const world = new TestWorld(30, {}, { repeat: { kind: 'blind' } })
+    const down = rowsDestination(() => Promise.reject(new Unavailable('no', 'not reached')))
+    expect((await run(world, down)).retryable).toBe(true)
+    const up = rowsDestination((batch) => Promise.resolve(accept(batch.keys)))
+    expect((await run(world, up)).status).toBe('successful')
+  })
 })

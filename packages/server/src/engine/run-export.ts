@@ -2,7 +2,7 @@ import { holdReason } from '../domain/guard.ts'
 import { Problem } from '../domain/problem.ts'
 import { NO_COUNTS, addCounts } from '../domain/run.ts'
 import { Pace } from './back-off.ts'
-import { journalText, type Delivered, type Delivering } from './delivering.ts'
+import { journalText, NOTHING_STANDING, type Delivered, type Delivering } from './delivering.ts'
 import { endingOfError } from './ending.ts'
 import {
   type Clock,
@@ -122,8 +122,8 @@ async function endEarly(
   if (ending.type === 'failed' && ending.retryable && !isLastExecution) {
     return { status: 'failed-retrying', reason: ending.reason, retryable: true }
   }
-  const standing = { added: [], removed: [] }
-  await ports.runs.settle(lease, { status: 'failed', reason: ending.reason, counts: NO_COUNTS, ledgers: {}, standing })
+  const end = { status: 'failed', reason: ending.reason, counts: NO_COUNTS, ledgers: {} } as const
+  await ports.runs.settle(lease, { ...end, standing: NOTHING_STANDING })
   return { status: 'failed', reason: ending.reason, retryable: false }
 }
 
@@ -157,8 +157,8 @@ async function finishPreview(
     counts = addCounts(counts, countsOf(sourceDiff, []))
   }
   const reason = holdReason(diff.sources, plan.guard, plan.mode, plan.rowsPerRunMax)
-  const standing = { added: [], removed: [] }
-  await ports.runs.settle(lease, { status: 'successful', reason, counts, ledgers: {}, standing })
+  const end = { status: 'successful', reason, counts, ledgers: {} } as const
+  await ports.runs.settle(lease, { ...end, standing: NOTHING_STANDING })
   return { status: 'successful', reason, retryable: false }
 }
 
@@ -184,8 +184,7 @@ async function deliver(run: Delivering, hardStop: AbortSignal): Promise<Delivere
   } catch (error) {
     if (error instanceof LeaseLost || error instanceof ShuttingDown) throw error
     const ending = endingOfError(error, run.plan.connectorId)
-    const answered = run.state.journal.filter((entry) => entry.state === 'answered')
-    return { answered, ending, standing: { added: [], removed: [] } }
+    return { ending, standing: NOTHING_STANDING }
   }
 }
 

@@ -14,10 +14,12 @@ import {
   type Permission,
   type RowException,
   type RunDiff,
+  type RunOutcome,
   type Settlement,
   type SourceDiff,
 } from './ports.ts'
 import { journalText } from './delivering.ts'
+import { runExport } from './run-export.ts'
 
 /**
  * A run over an outbox in memory, for tests of the engine alone: a clock that jumps over sleeps, a journal that survives a
@@ -71,6 +73,7 @@ export class TestWorld {
       destination: {},
       delivers: 'rows',
       mode: 'upsert',
+      repeat: { kind: 'harmless' },
       format: DEFAULT_FORMAT,
       guard: DEFAULT_GUARD,
       rowsPerRunMax: null,
@@ -137,6 +140,7 @@ export class TestWorld {
               exceptionsPath: null,
               file: entry.file ?? null,
               intendedAt: new Date(this.nowMs),
+              jobs: {},
             })
           }
           return permission
@@ -146,6 +150,16 @@ export class TestWorld {
             const known = this.journal.get(journalText(entry))
             if (known === undefined) throw new Error('Answered before it was intended')
             this.journal.set(journalText(entry), { ...known, ...entry, state: 'answered' })
+          }),
+        withdraw: (_, key) =>
+          this.#write(() => {
+            if (this.journal.get(journalText(key))?.state === 'intended') this.journal.delete(journalText(key))
+          }),
+        keepJob: (_, key, id, job) =>
+          this.#write(() => {
+            const known = this.journal.get(journalText(key))
+            if (known === undefined) throw new Error('A job of a batch that was never intended')
+            this.journal.set(journalText(key), { ...known, jobs: { ...known.jobs, [id]: job } })
           }),
         hold: (_, reason) => this.#write(() => (this.held = reason)),
         settle: (_, settlement) => this.#write(() => (this.settlement = settlement)),
@@ -171,8 +185,18 @@ export class TestWorld {
         return Promise.resolve(source)
       },
       batches: (_, __, limits) => batchesOf(rows, limits.rowsPerBatch),
-      countParts: refuse,
-      writePart: refuse,
+      countParts: () => 1,
+      writePart: (_, __, part) =>
+        Promise.resolve({
+          name: `part-${part.number}`,
+          path: `/spool/part-${part.number}`,
+          rows,
+          sizeBytes: 1,
+          sha256: '0'.repeat(64),
+          async *read() {
+            yield await Promise.resolve(new Uint8Array(1))
+          },
+        }),
       writeModel: refuse,
       writeExceptions: (_, key, exceptions) => {
         this.exceptions.set(journalText(key), exceptions)
@@ -231,7 +255,6 @@ export function rowsDestination(
     delivers: 'rows',
     mode: 'upsert',
     limits: { rowsPerBatch: 10, bytesPerBatch: 1_000_000, batchesInFlight: 3 },
-    repeat: { kind: 'harmless' },
     closed,
     close: () => Promise.resolve(),
     ...options,
@@ -248,4 +271,21 @@ export function rowsDestination(
 
 export function accept(keys: readonly RowKey[]): RowAnswer[] {
   return keys.map((key) => ({ key, status: 'accepted' }))
+}
+
+export const never = (): AbortSignal => new AbortController().signal
+
+/** One execution of the world's run. */
+export function run(
+  world: TestWorld,
+  destination: OpenDestination,
+  signal = never(),
+  isLastExecution = false,
+): Promise<RunOutcome> {
+  return runExport(
+    world.lease,
+    world.ports(() => destination),
+    signal,
+    isLastExecution,
+  )
 }

@@ -1,6 +1,7 @@
 import type { Connection } from '../domain/connection.ts'
 import { destinationDigest } from '../domain/endpoint-identity.ts'
 import type { PlanBasis, PlannedExport } from '../domain/make-plan.ts'
+import type { Plan } from '../domain/plan.ts'
 import { Problem } from '../domain/problem.ts'
 import type { Targets } from '../domain/targets.ts'
 import type { Db } from '../store/schema.ts'
@@ -12,6 +13,8 @@ export interface ConnectorFacts {
   /** Undefined for a destination that the connector does not have. */
   delivers(destinationType: string): PlanBasis['delivers'] | undefined
   targets(destinationType: string): Targets
+  /** What sending a batch twice does; undefined where the destination takes no rows. */
+  repeat(destinationType: string, destination: PlannedExport['destination']): Plan['repeat'] | undefined
   endpointIdentity(settings: Connection['settings']): string
 }
 export type FindConnector = (connectorId: string) => ConnectorFacts | undefined
@@ -23,7 +26,7 @@ export async function readBasis(
   planned: PlannedExport,
   connection: Connection,
   now: Date,
-): Promise<{ readonly basis: PlanBasis; readonly destinationDigest: string }> {
+): Promise<{ readonly basis: PlanBasis; readonly repeat: Plan['repeat']; readonly destinationDigest: string }> {
   const connector = findConnector(connection.connectorId)
   if (connector === undefined) {
     throw new Problem('not-ready', `There is no connector "${connection.connectorId}" in this version of Patchbay`, {
@@ -49,6 +52,10 @@ export async function readBasis(
       segments: await listSegments(db),
       ledgers: new Map(),
       now,
+    },
+    // Of files and tables, only `append` adds the same rows twice.
+    repeat: connector.repeat(planned.destinationType, planned.destination) ?? {
+      kind: planned.mode === 'append' ? 'blind' : 'harmless',
     },
     destinationDigest: destinationDigest(identity, planned.destinationType, planned.destination),
   }

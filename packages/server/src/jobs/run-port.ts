@@ -7,7 +7,7 @@ import { readConnection } from '../store/connection.ts'
 import { detachedProblem, readExport } from '../store/export.ts'
 import { listDeliveredFiles, readLedgers, writeDeliveredFiles, writeLedgers } from '../store/ledger.ts'
 import * as hold from '../store/run-hold.ts'
-import { answer, intend, listUnsettledFiles, readJournal } from '../store/run-journal.ts'
+import { answer, intend, keepJob, listUnsettledFiles, readJournal, withdraw } from '../store/run-journal.ts'
 import type { Db, Tx } from '../store/schema.ts'
 import { finishRun } from './finish-run.ts'
 import { readBasis, type FindConnector } from './plan-basis.ts'
@@ -55,6 +55,8 @@ export function makeRunPort(options: RunPortOptions): RunPort {
       return permissionOf(outcome)
     },
     answer: (lease, entry) => must(answer(db, lease, entry)),
+    withdraw: (lease, key) => must(withdraw(db, lease, key)),
+    keepJob: (lease, key, id, job) => must(keepJob(db, lease, key, { id, job })),
     hold: (lease, reason) => must(hold.holdForApproval(db, lease, reason)),
     settle: async (lease, settlement) => {
       await db.transaction().execute(async (tx) => {
@@ -120,13 +122,19 @@ async function planRun(tx: Tx, options: RunPortOptions, lease: Lease): Promise<P
   if (refusal !== null) {
     throw new Problem('not-allowed', refusal, { cure: 'An Administrator must give the rights back, or run it' })
   }
-  const { basis, destinationDigest } = await readBasis(tx, options.findConnector, target, connection, options.now())
+  const { basis, repeat, destinationDigest } = await readBasis(
+    tx,
+    options.findConnector,
+    target,
+    connection,
+    options.now(),
+  )
   const ledgers = await readLedgers(tx, { exportId: target.id, destinationDigest })
   const retryOf =
     run.retry_of === null || run.retry_include === null
       ? null
       : { runId: run.retry_of as RunId, include: run.retry_include }
-  const head = { runId: lease.runId, exportId: target.id, exportRevision: target.revision, retryOf }
+  const head = { runId: lease.runId, exportId: target.id, exportRevision: target.revision, retryOf, repeat }
   const plan = resolvePlan({ ...basis, ledgers }, head)
   if (!(await hold.setTarget(tx, lease, { connectionId: connection.id, destinationDigest }))) {
     throw new LeaseLost('Another worker has taken over this run')

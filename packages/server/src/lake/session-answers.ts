@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { distinctStem } from '../domain/file-names.ts'
 import type { LedgerRef, PlanSource } from '../domain/plan.ts'
-import { outboxRows, settledLedger, type SettledRanges } from './plan-sql/diff-sql.ts'
+import { outboxRows, settledLedger, type OutboxPiece, type SettledRanges } from './plan-sql/diff-sql.ts'
 import { fingerprintProbe, ledgerFile } from './session-diff.ts'
 import { writeText } from './session-files.ts'
 import { copyParquet, readPieces, type Lake } from './session-select.ts'
@@ -33,10 +33,13 @@ export async function settleLedger(
   source: PlanSource,
   diff: SourceDiff,
   answered: readonly AnsweredEntry[],
-): Promise<LedgerRef> {
+): Promise<LedgerRef | null> {
   const { db, files, plan } = lake
-  const ranges = settledRanges(lake, diff, answered)
-  if (diff.outboxPath === null) {
+  const outbox = diff.outboxPath === null ? null : await readPieces(db, files.absolute(diff.outboxPath))
+  const ranges = settledRanges(lake, diff, answered, outbox)
+  if (outbox === null) {
+    // Either whole may stand there: the next run replaces it, and until then the earlier one is what is known.
+    if (answered.some(({ uncertain }) => uncertain > 0)) return null
     if (ranges.ranges !== null) throw new Error(`${source.name} is settled as a whole, and was not committed`)
     const { ledger: _, ...whole } = source
     return { kind: 'whole', source: whole, now: plan.now, rows: diff.added }
@@ -45,23 +48,25 @@ export async function settleLedger(
   const before = plan.mode === 'replace' ? null : await ledgerFile(lake, source)
   const folder = join(files.root, 'ledgers', plan.exportId)
   const path = join(folder, `${plan.runId}-${distinctStem(source.name)}.parquet`)
-  const rows = settledLedger(
-    await readPieces(db, files.absolute(diff.outboxPath)),
-    before?.path ?? null,
-    ranges,
-    plan.now,
-  )
+  const rows = settledLedger(outbox, before?.path ?? null, ranges, plan.now)
   const written = await files.publish(path, async (temporary) => copyParquet(db, rows, temporary))
   const probe = await fingerprintProbe(lake)
   return { kind: 'rows', path: files.lakePath(path), rows: written, fingerprintProbe: probe }
 }
 
 /** Batches are answered by range; files and tables are taken as a whole, by the commit. */
-function settledRanges(lake: Lake, diff: SourceDiff, answered: readonly AnsweredEntry[]): SettledRanges {
+function settledRanges(
+  lake: Lake,
+  diff: SourceDiff,
+  answered: readonly AnsweredEntry[],
+  outbox: readonly OutboxPiece[] | null,
+): SettledRanges {
   const own = answered.filter(({ source, state }) => source === diff.source && state === 'answered')
   if (lake.plan.delivers !== 'rows') {
-    const isCommitted = own.some(({ kind }) => kind === 'commit')
-    return { ranges: isCommitted ? null : [], exceptions: NO_EXCEPTIONS }
+    const commit = own.find(({ kind }) => kind === 'commit')
+    if (commit === undefined) return { ranges: [], exceptions: NO_EXCEPTIONS }
+    const isUncertain = commit.uncertain > 0 && outbox !== null
+    return { ranges: null, exceptions: isUncertain ? allUncertain(lake, outbox) : NO_EXCEPTIONS }
   }
   const batches = own.filter(({ kind }) => kind === 'batch')
   return { ranges: joined(batches), exceptions: exceptionRows(lake, batches) }
@@ -81,6 +86,13 @@ function joined(batches: readonly JournalKey[]): { first: number; last: number }
 const NO_EXCEPTIONS = `SELECT CAST(NULL AS BIGINT) AS seq, CAST(NULL AS VARCHAR) AS status, CAST(NULL AS VARCHAR) AS reason,
   CAST(NULL AS VARCHAR) AS message WHERE FALSE`
 
+/** A commit that was sent and never answered: all of its rows may stand at the destination, or none. */
+function allUncertain({ plan }: Lake, outbox: readonly OutboxPiece[]): string {
+  const status = plan.repeat.kind === 'harmless' ? 'uncertain-due' : 'uncertain'
+  return `SELECT seq, '${status}' AS status, 'unanswered' AS reason, 'The commit was sent, and no answer came' AS message
+    FROM ${outboxRows(outbox)}`
+}
+
 function exceptionRows({ files }: Lake, batches: readonly AnsweredEntry[]): string {
   const paths = batches.flatMap(({ exceptionsPath }) => (exceptionsPath === null ? [] : [exceptionsPath]))
   if (paths.length === 0) return NO_EXCEPTIONS
@@ -97,12 +109,14 @@ export async function writeRejects(
   answered: readonly AnsweredEntry[],
 ): Promise<void> {
   const { db, files } = lake
-  const { exceptions } = settledRanges(lake, diff, answered)
+  const pieces = diff.outboxPath === null ? null : await readPieces(db, files.absolute(diff.outboxPath))
+  const { exceptions } = settledRanges(lake, diff, answered, pieces)
   const outbox =
-    diff.outboxPath === null
+    pieces === null
       ? "SELECT 0 AS seq, '' AS key, '' AS change, '' AS identifiers WHERE FALSE"
-      : `SELECT seq, key, change, identifiers FROM ${outboxRows(await readPieces(db, files.absolute(diff.outboxPath)))}`
-  const rows = `SELECT e.seq, o.key, o.change, o.identifiers, e.status, e.reason, e.message
+      : `SELECT seq, key, change, identifiers FROM ${outboxRows(pieces)}`
+  const status = "CASE e.status WHEN 'uncertain-due' THEN 'uncertain' ELSE e.status END AS status"
+  const rows = `SELECT e.seq, o.key, o.change, o.identifiers, ${status}, e.reason, e.message
     FROM (${exceptions}) e JOIN (${outbox}) o ON o.seq = e.seq WHERE e.status <> 'unsent' ORDER BY e.seq`
   await files.publish(files.source(source.name).rejects, async (path) => copyParquet(db, rows, path))
 }

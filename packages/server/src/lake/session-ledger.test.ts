@@ -12,6 +12,7 @@ import {
   answeredBatch,
   collect,
   column,
+  ledgerOf,
   makeSessionLake,
   NOW,
   planOf,
@@ -40,7 +41,7 @@ interface Row {
   readonly agreed: boolean | null
   readonly at: string | null
 }
-type Answer = 'accepted' | 'rejected' | 'uncertain' | 'unsent'
+type Answer = 'accepted' | 'rejected' | 'uncertain' | 'uncertain-due' | 'unsent'
 interface Step {
   readonly rows: readonly Row[]
   readonly mode: Plan['mode']
@@ -79,10 +80,10 @@ const step = fc.record<Step>({
     { weight: 1, arbitrary: fc.constant([]) },
   ),
   mode: fc.constantFrom<Plan['mode']>('mirror', 'mirror', 'upsert', 'append', 'replace'),
-  answers: fc.array(fc.constantFrom<Answer>('accepted', 'accepted', 'accepted', 'rejected', 'uncertain', 'unsent'), {
-    minLength: 1,
-    maxLength: 12,
-  }),
+  answers: fc.array(
+    fc.constantFrom<Answer>('accepted', 'accepted', 'accepted', 'rejected', 'uncertain', 'uncertain-due', 'unsent'),
+    { minLength: 1, maxLength: 12 },
+  ),
   retry: fc.constantFrom('no', 'no', 'no', 'rejected', 'rejected-and-uncertain'),
   perBatch: fc.integer({ min: 1, max: 7 }),
 })
@@ -184,9 +185,11 @@ function settle(
 ): void {
   if (mode === 'replace') ledger.clear()
   for (const { due, answer } of answered) {
-    if (answer !== 'accepted' && answer !== 'uncertain') continue
-    const { key, identity, fields, change } = due
-    if (change !== 'removed') ledger.set(identity, { key, identity, fields, state: answer })
+    if (answer === 'rejected' || answer === 'unsent') continue
+    const { key, identity, change } = due
+    const fields = answer === 'uncertain-due' ? undefined : due.fields
+    const state = answer === 'accepted' ? answer : 'uncertain'
+    if (change !== 'removed') ledger.set(identity, { key, identity, fields, state })
     else if (answer === 'accepted') ledger.delete(identity)
     else {
       const old = ledger.get(identity)
@@ -214,7 +217,8 @@ describe('a ledger over several runs', () => {
     let last: { readonly runId: RunId; readonly failed: ReadonlyMap<string, Answer> } | null = null
     for (const step of given.steps) {
       const isRetry = step.retry !== 'no' && last !== null && step.mode !== 'replace'
-      const wanted: readonly Answer[] = step.retry === 'rejected' ? ['rejected'] : ['rejected', 'uncertain']
+      const wanted: readonly Answer[] =
+        step.retry === 'rejected' ? ['rejected'] : ['rejected', 'uncertain', 'uncertain-due']
       const only: ReadonlySet<string> | null =
         isRetry && last !== null
           ? new Set([...last.failed].flatMap(([identity, answer]) => (wanted.includes(answer) ? [identity] : [])))
@@ -262,16 +266,17 @@ describe('a ledger over several runs', () => {
         const path = exceptions.length === 0 ? null : await session.writeExceptions(source, key, exceptions)
         entries.push(answeredBatch(batch, path))
       }
-      ledger = await session.settleLedger(source, diff, entries)
-      expect(await session.settleLedger(source, diff, entries)).toEqual(ledger)
+      const settled = ledgerOf(await session.settleLedger(source, diff, entries))
+      ledger = settled
+      expect(await session.settleLedger(source, diff, entries)).toEqual(settled)
       await session.writeRejects(source, diff, entries)
       settle(model, step.mode, answered)
-      expect(await readLedger(lake, ledger)).toEqual(
+      expect(await readLedger(lake, settled)).toEqual(
         [...model.values()]
           .map(({ key, identity, state, fields }) => ({ key, identity, state, isKnown: fields !== undefined }))
           .toSorted((a, b) => (a.identity < b.identity ? -1 : 1)),
       )
-      expect(ledger.rows).toBe(model.size)
+      expect(settled.rows).toBe(model.size)
       last = { runId: plan.runId, failed: new Map(answered.map(({ due, answer }) => [due.identity, answer])) }
       await session.close()
     }

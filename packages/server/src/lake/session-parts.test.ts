@@ -15,6 +15,7 @@ import { filesOfPart } from './session-parts.ts'
 import {
   column,
   committed,
+  ledgerOf,
   makeSessionLake,
   planOf,
   sourceOf,
@@ -271,7 +272,7 @@ describe('parts', () => {
     const before = await lake.table('changing', 'id', fields, files)
     const source = sourceOf(before)
     const first = await lake.open(planOf({ mode: 'mirror', delivers: 'files', sources: [source] }))
-    const ledger = await first.settleLedger(source, await first.diff(source), [committed(source)])
+    const ledger = ledgerOf(await first.settleLedger(source, await first.diff(source), [committed(source)]))
     await first.close()
     const changed = [numbers(11, 40), numbers(41, 50, "'!'"), numbers(51, 110)]
     const after = { ...sourceOf(await lake.table('changing', 'id', fields, changed)), ledger }

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DEFAULT_FORMAT, DEFAULT_GUARD } from '../domain/export.ts'
 import { newId, type ConnectionId, type ExportId, type RunId } from '../domain/ids.ts'
-import type { Plan, PlanColumn, PlanSource } from '../domain/plan.ts'
+import type { LedgerRef, Plan, PlanColumn, PlanSource } from '../domain/plan.ts'
 import type { FieldType, PinnedTable } from '../domain/table.ts'
 import type { DuckDb, DuckDbValue, StartDuckDb } from './duckdb.ts'
 import { DuckDbError } from './duckdb-error.ts'
@@ -108,6 +108,7 @@ export function planOf(change: Partial<Plan> & { readonly sources: readonly Plan
     destinationType: 'list',
     destination: {},
     delivers: 'rows',
+    repeat: { kind: 'harmless' },
     mode: 'mirror',
     format: DEFAULT_FORMAT,
     guard: DEFAULT_GUARD,
@@ -168,12 +169,19 @@ export function answeredBatch(batch: OutboxBatch, exceptionsPath: string | null 
     first: batch.first,
     last: batch.last,
     state: 'answered',
+    uncertain: 0,
     exceptionsPath,
   }
 }
 
-export function committed(source: PlanSource): AnsweredEntry {
-  return { source: source.name, kind: 'commit', first: 0, last: 0, state: 'answered', exceptionsPath: null }
+export function committed(source: PlanSource, uncertain = 0): AnsweredEntry {
+  return { source: source.name, kind: 'commit', first: 0, last: 0, state: 'answered', uncertain, exceptionsPath: null }
+}
+
+/** The ledger that a settling gave; throws where it gave none. */
+export function ledgerOf(ledger: LedgerRef | null): LedgerRef {
+  if (ledger === null) throw new Error('Settling gave no ledger')
+  return ledger
 }
 
 /** `VALUES` with names and types, from plain rows. */

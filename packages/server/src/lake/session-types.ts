@@ -44,12 +44,13 @@ export interface JournalKey {
 
 export interface AnsweredEntry extends JournalKey {
   readonly state: 'intended' | 'answered'
+  readonly uncertain: number
   readonly exceptionsPath: string | null
 }
 
 export interface RowException {
   readonly seq: number
-  readonly status: 'rejected' | 'uncertain' | 'unsent'
+  readonly status: 'rejected' | 'uncertain' | 'uncertain-due' | 'unsent'
   readonly reason: string
   readonly message: string
 }
@@ -75,7 +76,7 @@ export interface LakeSession {
     files: readonly { readonly source: string; readonly file: DeliveredFile }[],
   ): Promise<SpoolFile>
   writeExceptions(source: PlanSource, key: JournalKey, exceptions: readonly RowException[]): Promise<string>
-  settleLedger(source: PlanSource, diff: SourceDiff, answered: readonly AnsweredEntry[]): Promise<LedgerRef>
+  settleLedger(source: PlanSource, diff: SourceDiff, answered: readonly AnsweredEntry[]): Promise<LedgerRef | null>
   writeRejects(source: PlanSource, diff: SourceDiff, answered: readonly AnsweredEntry[]): Promise<void>
   writeSample(source: PlanSource, diff: SourceDiff, rows: number): Promise<void>
   close(): Promise<void>

@@ -16,6 +16,7 @@ import {
   collect,
   column,
   committed,
+  ledgerOf,
   LIMITS,
   makeSessionLake,
   planOf,
@@ -56,7 +57,7 @@ async function deliver(source: PlanSource, change: PlanChange = {}) {
   const diff = await session.diff(source)
   const batches = diff.outboxPath === null ? [] : await collect(session, source, diff)
   const answered = plan.delivers === 'rows' ? batches.map((batch) => answeredBatch(batch)) : [committed(source)]
-  const ledger = await session.settleLedger(source, diff, answered)
+  const ledger = ledgerOf(await session.settleLedger(source, diff, answered))
   await session.close()
   const changes = batches.flatMap((batch) => batch.changes)
   return { plan, diff, batches, changes, ledger }
@@ -404,6 +405,43 @@ describe('batches', () => {
     await session.close()
   })
 
+  it('of a commit that nobody answered are listed as uncertain, and due again where that is harmless', async () => {
+    const rows = Array.from({ length: 20 }, (_, id) => ({ id, mail: `m${id}` }))
+    for (const [mode, kind] of [
+      ['append', 'blind'],
+      ['upsert', 'harmless'],
+      ['mirror', 'harmless'],
+    ] as const) {
+      const source = await people(rows)
+      const plan = planOf({ mode, delivers: 'table', repeat: { kind }, sources: [source] })
+      const session = await lake.open(plan)
+      const diff = await session.diff(source)
+      const ledger = ledgerOf(await session.settleLedger(source, diff, [committed(source, 20)]))
+      await session.writeRejects(source, diff, [committed(source, 20)])
+      await session.close()
+      expect(ledger.rows).toBe(20)
+      const folder = join(lake.root, 'runs', plan.runId)
+      const listed = await readRunRows(lake.db, folder, source.name, 'uncertain', 0, 100)
+      expect(listed.length).toBe(20)
+
+      const next = await deliver(await people(rows.slice(5), { ledger }), { mode, delivers: 'table', repeat: { kind } })
+      const expected = {
+        append: { uncertainBefore: 15, added: 0, changed: 0, removed: 0 },
+        upsert: { uncertainBefore: 0, added: 0, changed: 15, removed: 0 },
+        mirror: { uncertainBefore: 0, added: 0, changed: 15, removed: 5 },
+      }
+      expect(next.diff).toMatchObject(expected[mode])
+    }
+  })
+
+  it('of a whole whose commit nobody answered leave the ledger as it was', async () => {
+    const source = await people([{ id: 1, mail: 'a' }])
+    const session = await lake.open(planOf({ mode: 'replace', delivers: 'files', sources: [source] }))
+    const diff = await session.diff(source)
+    expect(await session.settleLedger(source, diff, [committed(source, 1)])).toBe(null)
+    await session.close()
+  })
+
   it('that are answered here and there settle exactly their rows', async () => {
     const source = await people(Array.from({ length: 120 }, (_, id) => ({ id, mail: `m${id}` })))
     const plan = planOf({ sources: [source] })
@@ -411,10 +449,12 @@ describe('batches', () => {
     const diff = await session.diff(source)
     const batches = await collect(session, source, diff, { rowsPerBatch: 2, bytesPerBatch: 1e6 })
     const answered = batches.filter((_, index) => index % 2 === 0)
-    const ledger = await session.settleLedger(
-      source,
-      diff,
-      answered.map((batch) => answeredBatch(batch)),
+    const ledger = ledgerOf(
+      await session.settleLedger(
+        source,
+        diff,
+        answered.map((batch) => answeredBatch(batch)),
+      ),
     )
     expect(ledger.rows).toBe(60)
     const next = await deliver({ ...source, ledger })
@@ -447,7 +487,7 @@ describe('a session of its own', () => {
     const rejected = { seq: 2, status: 'rejected' as const, reason: 'other', message: 'x'.repeat(5000) }
     const key = { source: source.name, kind: 'batch' as const, first: 1, last: 2 }
     const answered = [answeredBatch(batch, await first.writeExceptions(source, key, [rejected]))]
-    const ledger = await first.settleLedger(source, diff, answered)
+    const ledger = ledgerOf(await first.settleLedger(source, diff, answered))
     await first.writeRejects(source, diff, answered)
     await first.close()
     const [failed] = await readRunRows(lake.db, join(lake.root, 'runs', plan.runId), 'people', 'rejected', 0, 5)

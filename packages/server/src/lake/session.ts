@@ -66,7 +66,9 @@ function sessionOver(lake: Lake): LakeSession {
     writePart: told((source, diff, part, format) => parts.write(source, diff, part, format)),
     writeModel: told((plan, files) => writeModel(lake, plan, files)),
     writeExceptions: told((source, key, exceptions) => writeExceptions(lake, source, key, exceptions)),
-    settleLedger: told((source, diff, answered): Promise<LedgerRef> => settleLedger(lake, source, diff, answered)),
+    settleLedger: told((source, diff, answered): Promise<LedgerRef | null> =>
+      settleLedger(lake, source, diff, answered),
+    ),
     writeRejects: told((source, diff, answered) => writeRejects(lake, source, diff, answered)),
     writeSample: told((source, diff, rows) => writeSample(lake, source, diff, rows)),
     async close() {

@@ -1,6 +1,7 @@
 /** The engine's ports, each made of the part that it belongs to. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { openDestination } from '../connector-host/open-destination.ts'
+import { DestinationInvalid } from '@patchbay/connector-sdk'
+import { openDestination, repeatOf } from '../connector-host/open-destination.ts'
 import type { ConnectorHost } from '../connector-host/host.ts'
 import type { Registry } from '../connector-host/registry.ts'
 import { endpointIdentity } from '../domain/endpoint-identity.ts'
@@ -64,6 +65,15 @@ export function connectorFacts(registry: Registry): FindConnector {
         Object.hasOwn(connector.destinations, type) ? connector.destinations[type]?.delivers : undefined,
       targets: (type) =>
         targetsOf(Object.hasOwn(connector.destinations, type) ? connector.destinations[type] : undefined),
+      repeat: (type, destination) => {
+        try {
+          return repeatOf(connector, type, destination)
+        } catch (error) {
+          if (!(error instanceof DestinationInvalid)) throw error
+          const cure = 'Edit the export and choose it anew'
+          throw new Problem('invalid', error.message, { path: `destination.${error.field}`, cure, cause: error })
+        }
+      },
       endpointIdentity: (settings) => endpointIdentity(connector.id, endpointOf(connector.settings, settings)),
     }
   }

@@ -2,7 +2,7 @@
  * What was about to be sent and what came back, a row for each batch, part or commit. After a crash it is all that says what
  * the destination may have. Holds ranges, counts and paths; never a key or a value of a row.
  */
-import { sql } from 'kysely'
+import { sql, type RawBuilder } from 'kysely'
 import { toJson } from './json.ts'
 import type { Hold } from './run-hold.ts'
 import type { Db, StoredFile } from './schema.ts'
@@ -25,6 +25,8 @@ export interface Entry extends Answer {
   readonly state: 'intended' | 'answered'
   readonly file: StoredFile | null
   readonly intendedAt: Date
+  /** By piece of a batch: the service's own id of the job in which it works on it; null where the piece was cut in halves. */
+  readonly jobs: Readonly<Record<string, string | null>>
 }
 
 /** What the run's row said in the statement that wrote the entry. Nothing is written unless it may go on. */
@@ -64,6 +66,45 @@ export async function answer(db: Db, hold: Hold, entry: Answer): Promise<boolean
   return rows[0]?.written === true
 }
 
+/** False when the hold is lost. An entry that was answered stays. */
+export async function withdraw(db: Db, hold: Hold, key: EntryKey): Promise<boolean> {
+  return isUnderHold(
+    await sql<{ held: boolean }>`
+      WITH held AS (${heldRun(hold)}),
+           gone AS (DELETE FROM run_journal USING held WHERE ${isEntry(hold, key)} AND run_journal.state = 'intended')
+      SELECT EXISTS (SELECT FROM held) AS held`.execute(db),
+  )
+}
+
+/** False when the hold is lost. */
+export async function keepJob(
+  db: Db,
+  hold: Hold,
+  key: EntryKey,
+  piece: { readonly id: string; readonly job: string | null },
+): Promise<boolean> {
+  return isUnderHold(
+    await sql<{ held: boolean }>`
+      WITH held AS (${heldRun(hold)}),
+           kept AS (UPDATE run_journal SET jobs = jobs || jsonb_build_object(${piece.id}::text, ${piece.job}::text)
+                      FROM held WHERE ${isEntry(hold, key)} AND run_journal.state = 'intended')
+      SELECT EXISTS (SELECT FROM held) AS held`.execute(db),
+  )
+}
+
+function heldRun({ runId, epoch }: Hold): RawBuilder<unknown> {
+  return sql`SELECT id FROM run WHERE id = ${runId} AND epoch = ${epoch} AND status = 'running' FOR SHARE`
+}
+
+function isEntry({ runId }: Hold, { source, kind, first, last }: EntryKey): RawBuilder<unknown> {
+  return sql`run_journal.run_id = ${runId} AND run_journal.source = ${source} AND run_journal.kind = ${kind}
+    AND run_journal.first_seq = ${first} AND run_journal.last_seq = ${last}`
+}
+
+function isUnderHold({ rows }: { readonly rows: readonly { readonly held: boolean }[] }): boolean {
+  return rows[0]?.held === true
+}
+
 export async function readJournal(db: Db, runId: string): Promise<readonly Entry[]> {
   const rows = await db
     .selectFrom('run_journal')
@@ -85,6 +126,7 @@ export async function readJournal(db: Db, runId: string): Promise<readonly Entry
     exceptionsPath: row.exceptions_path,
     file: row.file,
     intendedAt: row.intended_at,
+    jobs: row.jobs,
   }))
 }
 

@@ -239,6 +239,7 @@ interface RunJournalRow {
   file: JsonOrNull<StoredFile>
   intended_at: Generated<Date>
   answered_at: Date | null
+  jobs: ColumnType<Readonly<Record<string, string | null>>, never, never>
 }
 export interface StoredFile {
   readonly name: string

@@ -31,6 +31,7 @@ export const findConnector: FindConnector = (id) =>
     ? {
         delivers: (type) => (type === 'list' ? 'rows' : undefined),
         targets: () => ANY_TARGETS,
+        repeat: () => ({ kind: 'harmless' }),
         endpointIdentity: (settings) => `webhook ${JSON.stringify(settings)}`,
       }
     : undefined

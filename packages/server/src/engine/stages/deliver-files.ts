@@ -2,16 +2,16 @@ import { Unavailable, type DeliveredFile, type FileDelivery, type OutgoingFile }
 import { fileStems } from '../../domain/file-names.ts'
 import type { PlanSource } from '../../domain/plan.ts'
 import { attempt } from '../attempts.ts'
-import {
-  answeredEntry,
-  dueSources,
-  journalText,
-  NOTHING_STANDING,
-  type Delivered,
-  type Delivering,
-} from '../delivering.ts'
+import { dueSources, journalText, NOTHING_STANDING, type Delivered, type Delivering } from '../delivering.ts'
 import { endingOfError, endingOfRefusal, type Ending } from '../ending.ts'
-import { LeaseLost, ShuttingDown, type JournalKey, type OpenDestination, type SpoolFile } from '../ports.ts'
+import {
+  LeaseLost,
+  ShuttingDown,
+  type JournalEntry,
+  type JournalKey,
+  type OpenDestination,
+  type SpoolFile,
+} from '../ports.ts'
 
 type FilesDestination = Extract<OpenDestination, { delivers: 'files' }>
 
@@ -37,7 +37,7 @@ export async function deliverFiles(run: Delivering, destination: FilesDestinatio
     if (error instanceof LeaseLost || error instanceof ShuttingDown) throw error
     const ending = endingOfError(error, run.plan.connectorId)
     if (ending.type === 'failed' && ending.retryable && !run.isLastExecution) {
-      return { answered: [], ending, standing: NOTHING_STANDING }
+      return { ending, standing: NOTHING_STANDING }
     }
     return await abandon(destination.delivery, ending)
   }
@@ -109,7 +109,7 @@ function checkRows(run: Delivering, parts: readonly SentPart[]): void {
 
 async function commit(run: Delivering, delivery: FileDelivery, parts: readonly SentPart[]): Promise<Delivered> {
   const due = dueSources(run).filter((one) => one.due > 0 || run.plan.mode === 'replace')
-  if (due.length === 0) return { answered: [], ending: null, standing: NOTHING_STANDING }
+  if (due.length === 0) return { ending: null, standing: NOTHING_STANDING }
   const inOrder = parts.toSorted((a, b) => (a.file.name < b.file.name ? -1 : 1))
   const files = inOrder.map((part) => part.file)
   const names = new Set(files.map((file) => file.name))
@@ -124,11 +124,13 @@ async function commit(run: Delivering, delivery: FileDelivery, parts: readonly S
   const published = [...files, describeFile(model)]
   // A crash between the answers and the settling leaves commits that are known to have taken hold.
   const known = due.map((one) => ({ ...one, entry: run.journal.get(journalText(commitKey(one.source))) }))
-  const answered = known.flatMap(({ entry }) => (entry?.state === 'answered' ? [entry] : []))
   const open = known.filter(({ entry }) => entry?.state !== 'answered')
   for (const { source } of open) {
     const permission = await run.ports.runs.intend(run.lease, { ...commitKey(source), file: describeFile(model) })
-    if (!permission.go) return { ...(await abandon(delivery, endingOfRefusal(permission))), answered }
+    if (!permission.go) {
+      await withdrawIntents(run, open)
+      return abandon(delivery, endingOfRefusal(permission))
+    }
   }
   if (open.length > 0) {
     run.ports.failpoint('intent')
@@ -143,21 +145,29 @@ async function commit(run: Delivering, delivery: FileDelivery, parts: readonly S
     run.ports.failpoint('answer-read')
   }
   for (const { source, due: rows } of open) {
-    const answer = { ...commitKey(source), accepted: rows, rejected: 0, uncertain: 0, exceptionsPath: null }
-    await run.ports.runs.answer(run.lease, answer)
-    answered.push(answeredEntry(answer, run.ports.clock.now()))
+    const answer = { accepted: rows, rejected: 0, uncertain: 0, exceptionsPath: null }
+    await run.ports.runs.answer(run.lease, { ...commitKey(source), ...answer })
   }
   run.ports.failpoint('answer-stored')
   return {
-    answered,
     ending: null,
     standing: { added: published, removed: superseded.map((file) => file.name) },
   }
 }
 
+/** Nothing was published yet; what an earlier execution was about to publish stays as it is. */
+async function withdrawIntents(
+  run: Delivering,
+  open: readonly { readonly source: PlanSource; readonly entry: JournalEntry | undefined }[],
+): Promise<void> {
+  for (const { source, entry } of open) {
+    if (entry === undefined) await run.ports.runs.withdraw(run.lease, commitKey(source))
+  }
+}
+
 /**
- * Some files may stand under their final names. They are kept as this export's own, so that a later run may take their
- * place and does not find them foreign.
+ * Some files may stand under their final names: the commit stays intended in the journal, and its rows are told as uncertain.
+ * The files are kept as this export's own, so that a later run may take their place and does not find them foreign.
  */
 async function afterBrokenCommit(
   run: Delivering,
@@ -168,7 +178,7 @@ async function afterBrokenCommit(
   if (error instanceof LeaseLost || error instanceof ShuttingDown) throw error
   const ending = endingOfError(error, run.plan.connectorId)
   if (ending.type === 'failed' && ending.retryable && !run.isLastExecution) {
-    return { answered: [], ending, standing: NOTHING_STANDING }
+    return { ending, standing: NOTHING_STANDING }
   }
   const told = await abandon(delivery, {
     ...ending,
@@ -193,7 +203,7 @@ async function abandon(delivery: FileDelivery, ending: Ending): Promise<Delivere
       reason: `${ending.reason}. Temporary files (.patchbay-…) could not be removed from the destination`,
     }),
   )
-  return { answered: [], ending: told, standing: NOTHING_STANDING }
+  return { ending: told, standing: NOTHING_STANDING }
 }
 
 function commitKey(source: PlanSource): JournalKey {

@@ -1,23 +1,9 @@
-import { Unavailable, type TableDelivery, type TableShape } from '@patchbay/connector-sdk'
+import { ConnectorError, Unavailable, type TableDelivery, type TableShape } from '@patchbay/connector-sdk'
 import type { PlanSource } from '../../domain/plan.ts'
 import { attempt } from '../attempts.ts'
-import {
-  answeredEntry,
-  dueSources,
-  journalText,
-  NOTHING_STANDING,
-  type Delivered,
-  type Delivering,
-} from '../delivering.ts'
+import { dueSources, journalText, NOTHING_STANDING, type Delivered, type Delivering } from '../delivering.ts'
 import { endingOfError, endingOfRefusal, type Ending } from '../ending.ts'
-import {
-  LeaseLost,
-  ShuttingDown,
-  type JournalEntry,
-  type JournalKey,
-  type OpenDestination,
-  type SourceDiff,
-} from '../ports.ts'
+import { LeaseLost, ShuttingDown, type JournalKey, type OpenDestination, type SourceDiff } from '../ports.ts'
 import { withFailpoints } from './deliver-files.ts'
 
 type TableDestination = Extract<OpenDestination, { delivers: 'table' }>
@@ -37,50 +23,52 @@ class Refused extends Error {
 
 /**
  * Each source is one transaction at the far end, with a marker of the run in it. A broken attempt starts again from its first
- * part; whether a commit without an answer took hold is read from the marker, so nothing is written twice or lost.
+ * part; whether a commit without an answer took hold is read from the marker, so nothing is written twice or lost. Where the
+ * marker cannot be read to the last, the commit stays intended in the journal, and its rows are told as uncertain.
  */
 export async function deliverTable(run: Delivering, destination: TableDestination): Promise<Delivered> {
-  const answered: JournalEntry[] = []
   for (const { source, diff, due } of dueSources(run)) {
     const key: JournalKey = { source: source.name, kind: 'commit', first: 0, last: 0 }
     const known = run.journal.get(journalText(key))
-    if (known?.state === 'answered') {
-      answered.push(known)
-      continue
-    }
+    if (known?.state === 'answered') continue
     if (due === 0 && run.plan.mode !== 'replace') continue
+    let mayBeCommitted = known !== undefined
     try {
-      let maybeCommitted = known !== undefined
       await attempt(async () => {
         const delivery = await destination.openDelivery()
         const marker = `${run.plan.runId}:${source.name}`
-        if (maybeCommitted && (await delivery.isCommitted(marker)) !== undefined) return
+        if (mayBeCommitted && (await delivery.isCommitted(marker)) !== undefined) return
+        mayBeCommitted = false
         try {
           await loadSource(run, delivery, source, diff, due, marker)
           const permission = await run.ports.runs.intend(run.lease, key)
           if (!permission.go) throw new Refused(endingOfRefusal(permission))
           run.ports.failpoint('intent')
-          maybeCommitted = true
+          mayBeCommitted = true
           await delivery.commit()
           run.ports.failpoint('answer-read')
         } catch (error) {
-          // Of a broken attempt nobody can say more than the marker: it is asked before anything is done again.
-          if (error instanceof Unavailable) maybeCommitted ||= error.sent === 'maybe'
-          else await delivery.abandon()
+          // An answer that refuses the commit is an answer. Of a broken one only the marker tells, so it is asked first.
+          if (isRefusal(error)) mayBeCommitted = false
+          if (!(error instanceof Unavailable)) await delivery.abandon()
           throw error
         }
       }, run)
     } catch (error) {
       if (error instanceof LeaseLost || error instanceof ShuttingDown) throw error
+      if (!mayBeCommitted) await run.ports.runs.withdraw(run.lease, key)
       const ending = error instanceof Refused ? error.ending : endingOfError(error, run.plan.connectorId)
-      return { answered, ending, standing: NOTHING_STANDING }
+      return { ending, standing: NOTHING_STANDING }
     }
-    const answer = { ...key, accepted: due, rejected: 0, uncertain: 0, exceptionsPath: null }
-    await run.ports.runs.answer(run.lease, answer)
-    answered.push(answeredEntry(answer, run.ports.clock.now()))
+    await run.ports.runs.answer(run.lease, { ...key, accepted: due, rejected: 0, uncertain: 0, exceptionsPath: null })
     run.ports.failpoint('answer-stored')
   }
-  return { answered, ending: null, standing: NOTHING_STANDING }
+  return { ending: null, standing: NOTHING_STANDING }
+}
+
+/** The far end said that it did not commit, or nothing reached it. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof ConnectorError && !(error instanceof Unavailable && error.sent === 'maybe')
 }
 
 /** The next part is written while the one before is loaded; a write that fails is told by the load that waits for it. */

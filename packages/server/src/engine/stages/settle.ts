@@ -2,19 +2,22 @@ import type { LedgerRef } from '../../domain/plan.ts'
 import { addCounts, NO_COUNTS, sumsGap, verdictOf, type RunCounts } from '../../domain/run.ts'
 import { dueSources, type Delivered, type Delivering } from '../delivering.ts'
 import type { JournalEntry, RunOutcome, SourceDiff } from '../ports.ts'
+import { closeUnanswered } from './close-unanswered.ts'
 
 /**
- * Ledger plus and minus what was accepted, sums, verdict: the new ledgers are files already when one transaction makes them
- * the current ones and ends the run. Repeated after a crash it gives the same.
+ * What the journal holds now, ledger plus and minus what was accepted, sums, verdict: the new ledgers are files already when
+ * one transaction makes them the current ones and ends the run. Repeated after a crash it gives the same.
  */
 export async function settle(run: Delivering, delivered: Delivered): Promise<RunOutcome> {
+  const journal = await closeUnanswered(run)
   const ledgers: Record<string, LedgerRef> = {}
   let counts = NO_COUNTS
   for (const { source, diff } of dueSources(run)) {
-    const answered = delivered.answered.filter((entry) => entry.source === source.name && entry.kind !== 'part')
+    const answered = journal.filter((entry) => entry.source === source.name)
     counts = addCounts(counts, countsOf(diff, answered))
     if (answered.length === 0) continue
-    ledgers[source.name] = await run.lake.settleLedger(source, diff, answered)
+    const ledger = await run.lake.settleLedger(source, diff, answered)
+    if (ledger !== null) ledgers[source.name] = ledger
     await run.lake.writeRejects(source, diff, answered)
   }
   const verdict = verdictWith(delivered, counts)

@@ -156,7 +156,8 @@ export interface SettledRanges {
 /**
  * The ledger after a run: a row for each identity that stands at the destination, or may. What is not answered, rejected
  * or unsent leaves the ledger as it was. An uncertain removal leaves the row with no fingerprint, so that it is due whatever
- * comes; an uncertain change is remembered as it was sent.
+ * comes; an uncertain change is remembered as it was sent, so that it is not sent again. Where that would be harmless (the
+ * outcome `uncertain-due`) it is remembered without a fingerprint: due, and known to be there if it has to be removed.
  */
 export function settledLedger(
   pieces: readonly OutboxPiece[],
@@ -166,8 +167,9 @@ export function settledLedger(
 ): string {
   const done = `SELECT o.*, coalesce(e.status, 'accepted') AS outcome
     FROM ${outboxRows(pieces)} o LEFT JOIN (${exceptions}) e ON e.seq = o.seq
-    WHERE ${ranges === null ? 'TRUE' : isWithin('o.seq', ranges)} AND coalesce(e.status, 'accepted') IN ('accepted', 'uncertain')`
-  const kept = `SELECT key, identifiers, identity_hash, fingerprint, outcome AS state, ${timestamp(now)} AS since, change
+    WHERE ${ranges === null ? 'TRUE' : isWithin('o.seq', ranges)} AND coalesce(e.status, 'accepted') IN ('accepted', 'uncertain', 'uncertain-due')`
+  const kept = `SELECT key, identifiers, identity_hash, CASE WHEN outcome <> 'uncertain-due' THEN fingerprint END AS fingerprint,
+      CASE outcome WHEN 'accepted' THEN outcome ELSE 'uncertain' END AS state, ${timestamp(now)} AS since, change
     FROM (${done})`
   if (ledgerPath === null) return `SELECT ${LEDGER_COLUMNS} FROM (${kept}) WHERE change <> 'removed'`
   const pick = (column: string): string =>

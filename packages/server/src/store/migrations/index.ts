@@ -2,10 +2,12 @@ import type { Migration } from 'kysely/migration'
 import { up as first } from './0001-first.ts'
 import { up as lists } from './0002-lists.ts'
 import { up as sharing } from './0003-sharing.ts'
+import { up as journalJobs } from './0004-journal-jobs.ts'
 
 /** In order, by name. A release only ever adds to the end. */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001-first': { up: first },
   '0002-lists': { up: lists },
   '0003-sharing': { up: sharing },
+  '0004-journal-jobs': { up: journalJobs },
 }
