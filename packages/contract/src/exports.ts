@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { modeSchema } from './connectors.ts'
 import { endpoint } from './endpoint.ts'
+import { exportAids } from './export-aids.ts'
+import { exportMany } from './export-many.ts'
 import { RUN_STATUSES, runSchema, STARTED_BY } from './runs.ts'
 import {
   countSchema,
@@ -183,6 +185,8 @@ const params = z.strictObject({ export: referenceSchema })
 const started = { response: runSchema, status: 202, idempotent: true } as const
 
 export const exports = {
+  ...exportAids,
+  ...exportMany,
   list: endpoint({
     method: 'GET',
     path: '/exports',
@@ -277,6 +281,25 @@ export const exports = {
     idempotent: true,
     errors: ['not-found', 'conflict'],
   }),
+  detach: endpoint({
+    method: 'POST',
+    path: '/exports/{export}/detach',
+    summary: 'Takes the connection away: the export keeps everything and does not run',
+    permission: 'export.write',
+    params,
+    response: exportSchema,
+    errors: ['not-found'],
+  }),
+  attach: endpoint({
+    method: 'POST',
+    path: '/exports/{export}/attach',
+    summary: 'Gives the export a connection of the same connector: it is active again, with all it had',
+    permission: 'export.write',
+    params,
+    body: z.strictObject({ connection: chosen.connection }),
+    response: exportSchema,
+    errors: ['not-found', 'conflict'],
+  }),
   preview: endpoint({
     method: 'POST',
     path: '/exports/{export}/preview',
@@ -303,7 +326,8 @@ export const exports = {
     params,
     body: z.strictObject({ schedule: scheduleSchema.nullable() }),
     response: exportSchema,
-    errors: ['not-found'],
+    revision: 'required',
+    errors: ['not-found', 'conflict'],
   }),
   slots: endpoint({
     method: 'GET',

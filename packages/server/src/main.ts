@@ -54,7 +54,7 @@ export interface PatchbayOptions {
   readonly now?: () => Date
   readonly failpoint?: EnginePorts['failpoint']
   readonly workerTiming?: WorkerOptions['timing']
-  /** Instead of those that come with it: tests bring their own. */
+  /** Beside those that come with it: tests bring their own. */
   readonly connectors?: readonly Connector[]
 }
 
@@ -65,7 +65,7 @@ export async function openPatchbay(settings: Settings, options: PatchbayOptions 
     allowed: checked('PATCHBAY_ALLOW_HOSTS', () => parseAllowedHosts(settings.allowHosts)),
     ownPorts: [settings.port],
   }
-  const registry = makeRegistry(options.connectors ?? connectors)
+  const registry = makeRegistry([...connectors, ...(options.connectors ?? [])])
   const store = await openStore({
     dataFolder: settings.dataFolder,
     ...(settings.databaseUrl === undefined ? {} : { databaseUrl: settings.databaseUrl }),

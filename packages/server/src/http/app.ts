@@ -90,16 +90,16 @@ function mount(
 
 /** The endpoint that shows what this one changes. */
 function showOf(
-  { path, endpoint }: NamedEndpoint,
+  { id, endpoint }: NamedEndpoint,
   endpoints: readonly NamedEndpoint[],
   handlers: Readonly<Record<string, Readonly<Record<string, Handler<Endpoint>>>>>,
 ): Mounted['show'] {
   if (endpoint.revision !== 'required') return undefined
-  const shown = endpoints.find((other) => other.path === path && other.endpoint.method === 'GET')
-  const [resource = '', name = ''] = shown?.id.split('.') ?? []
-  const handler = handlers[resource]?.[name]
+  const [resource = ''] = id.split('.', 1)
+  const shown = endpoints.find((other) => other.id === `${resource}.show`)
+  const handler = handlers[resource]?.['show']
   if (shown === undefined || handler === undefined)
-    throw new Error(`What ${path} changes cannot be shown, so a stale change could not be compared with it`)
+    throw new Error(`What ${id} changes cannot be shown, so a stale change could not be compared with it`)
   return { endpoint: shown.endpoint, handler }
 }
 

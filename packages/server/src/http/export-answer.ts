@@ -82,7 +82,7 @@ function mappedOf(field: Mapped) {
   return { ...field, transforms: [...field.transforms] }
 }
 
-function scheduleOf(schedule: NonNullable<ScheduledExport['schedule']>) {
+export function scheduleOf(schedule: NonNullable<ScheduledExport['schedule']>) {
   const { every, blackout, ...rest } = schedule
   return {
     ...rest,

@@ -93,7 +93,7 @@ function checkDestination(registry: Registry, connectorId: string, draft: Export
   })
 }
 
-function findDestination(registry: Registry, connectorId: string, type: string): Destination {
+export function findDestination(registry: Registry, connectorId: string, type: string): Destination {
   const destinations = registry.findConnector(connectorId)?.destinations ?? {}
   const found = Object.hasOwn(destinations, type) ? destinations[type] : undefined
   if (found !== undefined) return found

@@ -15,9 +15,11 @@ import {
 } from '../store/export.ts'
 import { pageExports, type ExportFilter } from '../store/export-list.ts'
 import { readRun } from '../store/run.ts'
-import type { Db } from '../store/schema.ts'
+import type { Db, Tx } from '../store/schema.ts'
+import { makeExportAidHandlers } from './export-aids.ts'
 import { answerExport, listedExportsOf } from './export-answer.ts'
 import { checkExport, destinationTypeOf } from './export-draft.ts'
+import { makeExportManyHandlers } from './export-many.ts'
 import type { Call, Handlers } from './handler.ts'
 import { cursorOf, pageRequest, pick } from './paging.ts'
 import type { HttpPorts } from './ports.ts'
@@ -40,7 +42,17 @@ export function makeExportHandlers(ports: HttpPorts): Handlers<typeof contract.e
     })
   }
 
+  const attach = async (tx: Tx, target: ScheduledExport, named: string, call: Call): Promise<ScheduledExport> => {
+    const connection = await reachConnection(tx, call.identity, named)
+    if (connection.id === target.connectionId) return target
+    if (connection.connectorId === target.connectorId) await checkExport(ports, tx, target, connection, call.now)
+    return attachExport(tx, target.id, connection.id, call.by)
+  }
+
   return {
+    ...makeExportAidHandlers(ports),
+    ...makeExportManyHandlers(ports),
+
     async list({ query }, { identity }) {
       const { connection, connector, attached, ...rest } = query
       const over = connection === undefined ? undefined : await findConnection(db, connection)
@@ -89,13 +101,7 @@ export function makeExportHandlers(ports: HttpPorts): Handlers<typeof contract.e
           current = await editExport(tx, before.id, before.revision, draft, by)
         }
         if (named === null && current.connectionId !== null) current = await detachExport(tx, before.id, by)
-        if (typeof named === 'string') {
-          const connection = await reachConnection(tx, identity, named)
-          if (connection.id !== current.connectionId) {
-            await checkExport(ports, tx, current, connection, now)
-            current = await attachExport(tx, before.id, connection.id, by)
-          }
-        }
+        if (typeof named === 'string') current = await attach(tx, current, named, call)
         return answerExport(tx, current, identity)
       })
     },
@@ -114,15 +120,31 @@ export function makeExportHandlers(ports: HttpPorts): Handlers<typeof contract.e
       })
     },
 
+    async detach({ params }, call) {
+      return call.change(async (tx) => {
+        const { id, connectionId } = await reach(tx, params.export, call)
+        if (connectionId !== null) await detachExport(tx, id, call.by)
+        return answerExport(tx, await readExport(tx, id), call.identity)
+      })
+    },
+
+    async attach({ params, body }, call) {
+      return call.change(async (tx) => {
+        const before = await reach(tx, params.export, call)
+        return answerExport(tx, await attach(tx, before, body.connection, call), call.identity)
+      })
+    },
+
     preview: ({ params }, call) => start(params.export, 'preview', call),
     run: ({ params }, call) => start(params.export, 'deliver', call),
 
     async schedule({ params, body }, call) {
-      const { by, change, now } = call
+      const { by, change, now, revision } = call
       return change(async (tx) => {
         const before = await reach(tx, params.export, call)
         const draft = await checkExport(ports, tx, { ...before, schedule: body.schedule }, null, now)
-        return answerExport(tx, await editExport(tx, before.id, before.revision, draft, by), call.identity)
+        const edited = await editExport(tx, before.id, revision ?? before.revision, draft, by)
+        return answerExport(tx, edited, call.identity)
       })
     },
 

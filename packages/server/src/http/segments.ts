@@ -71,7 +71,7 @@ export function makeSegmentHandlers(ports: HttpPorts): Handlers<typeof contract.
 }
 
 /** The rule over the tables as they are now. Checked anew: they may have changed since it was saved. */
-async function select(db: Db, rule: Rule, now: Date): Promise<Selection> {
+export async function select(db: Db, rule: Rule, now: Date): Promise<Selection> {
   const tables = await listTables(db)
   const segments = await listSegments(db)
   checkRule(rule, tables, segments)

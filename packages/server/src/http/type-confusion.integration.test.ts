@@ -33,6 +33,7 @@ const EXPORT = {
   format: { type: 'csv', gzip: true, delimiter: ',', header: true, neutraliseFormulas: true },
   guard: { removedShareMax: 0.5, removedRowsMin: 1, allowEmptySource: true },
 }
+const PLACE = { connection: 'Folder', destinationType: 'folder', destination: { folder: 'x' } }
 const DRAFT = {
   connectorId: 'webhook',
   settings: { url: 'https://example.com/in' },
@@ -81,6 +82,19 @@ function bodiesIn(upload: string): Readonly<Record<string, { readonly path: stri
     'exports.edit': { path: '/exports/Customers%20out', body: EXPORT },
     'exports.duplicate': { path: '/exports/Customers%20out/duplicate', body: { name: 'Copy' } },
     'exports.schedule': { path: '/exports/Customers%20out/schedule', body: { schedule: SCHEDULE } },
+    'exports.attach': { path: '/exports/Customers%20out/attach', body: { connection: 'Folder' } },
+    'exports.lookup': { path: '/exports/lookup', body: { ...PLACE, field: 'list', search: 'a' } },
+    'exports.targetFields': { path: '/exports/target-fields', body: { ...PLACE, table: 'customers' } },
+    'exports.count': {
+      path: '/exports/count',
+      body: { segments: ['Brazil'], connector: 'local-folder', destinationType: 'folder' },
+    },
+    'exports.scheduleMany': {
+      path: '/exports/schedules',
+      body: { exports: ['Customers out'], change: { to: 'this', schedule: SCHEDULE } },
+    },
+    'exports.runMany': { path: '/exports/runs', body: { exports: ['Customers out'] } },
+    'exports.runAll': { path: '/exports/run-all', body: { cursor: 'x' } },
     'runs.approve': { path: `${run}/approve`, body: { outboxDigest: 'x' } },
     'runs.retry': { path: `${run}/retry`, body: { include: 'rejected' } },
     'keys.add': { path: '/keys', body: { name: 'Key', role: 'Viewer', expiresInDays: 9 } },
