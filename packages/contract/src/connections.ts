@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { CATEGORIES } from './connectors.ts'
 import { endpoint } from './endpoint.ts'
 import {
   countSchema,
@@ -10,9 +11,25 @@ import {
   pageQuery,
   referenceSchema,
   revisionSchema,
+  searchSchema,
+  sortSchema,
   timeSchema,
   valuesSchema,
 } from './scalars.ts'
+
+export const HEALTHS = ['unknown', 'healthy', 'failing'] as const
+export const CONNECTION_SORTS = [
+  'name',
+  'connector',
+  'direction',
+  'category',
+  'health',
+  'checked',
+  'usedBy',
+  'sharing',
+  'created',
+  'createdBy',
+] as const
 
 export const policySchema = z
   .strictObject({
@@ -48,8 +65,11 @@ export const connectionSchema = z
     secretsSet: z.array(z.string()),
     policy: policySchema,
     sharing: sharingSchema,
-    health: z.enum(['unknown', 'healthy', 'failing']),
+    direction: z.enum(['export', 'enrichment', 'both']),
+    category: z.enum(CATEGORIES),
+    health: z.enum(HEALTHS),
     checkedAt: timeSchema.nullable(),
+    usedBy: countSchema.meta({ description: 'How many exports are on it' }),
     createdAt: timeSchema,
     createdBy: z.string(),
     revision: revisionSchema,
@@ -97,7 +117,17 @@ export const connections = {
     path: '/connections',
     summary: 'Lists the connections; for a Contributor those that are shared with them, by name and connector only',
     permission: 'connection.use',
-    query: z.strictObject(pageQuery),
+    query: z.strictObject({
+      ...pageQuery,
+      sort: sortSchema(CONNECTION_SORTS, 'name'),
+      search: searchSchema.exactOptional(),
+      connector: keySchema.exactOptional(),
+      direction: z.enum(['export', 'enrichment']).exactOptional(),
+      category: z.enum(CATEGORIES).exactOptional(),
+      health: z.enum(HEALTHS).exactOptional(),
+      sharing: z.enum(['administrators', 'contributors', 'named']).exactOptional(),
+      used: z.enum(['yes', 'no']).exactOptional(),
+    }),
     response: z.union([pageOf(connectionSchema), pageOf(sharedConnectionSchema)]),
   }),
   add: endpoint({

@@ -77,12 +77,14 @@ const signInSchema = z
   })
   .meta({ id: 'SignIn' })
 
+export const CATEGORIES = ['files', 'database', 'messaging', 'mail', 'advertising', 'crm'] as const
+
 export const connectorSchema = z
   .strictObject({
     id: z.string(),
     name: z.string(),
     summary: z.string(),
-    category: z.enum(['files', 'database', 'messaging', 'mail', 'advertising', 'crm']),
+    category: z.enum(CATEGORIES),
     direction: z.enum(['export', 'enrichment', 'both']),
     auth: z.enum([...SIGN_INS, 'choice']),
     signIns: z.array(signInSchema).meta({ description: 'Each way to sign in; of oauth2 there is at most one' }),

@@ -33,6 +33,7 @@ import { enqueueRun } from './jobs/enqueue-run.ts'
 import { openQueue } from './jobs/queue.ts'
 import { SettingInvalid, type Settings } from './settings.ts'
 import { appendAudit } from './store/audit.ts'
+import { rememberConnectors } from './store/connection-list.ts'
 import { anchorPath, readAnchor } from './store/audit-anchor.ts'
 import { addFirstDataKey, listDataKeys } from './store/data-key.ts'
 import type { RunId } from './domain/ids.ts'
@@ -71,6 +72,7 @@ export async function openPatchbay(settings: Settings, options: PatchbayOptions 
     ...(settings.databaseUrl === undefined ? {} : { databaseUrl: settings.databaseUrl }),
   })
   try {
+    await rememberConnectors(store.db, registry.connectors)
     const folders = await makeFolders(settings)
     const fileRoots = await checkedLater('PATCHBAY_FILE_ROOTS', () => checkFileRoots(settings.fileRoots))
     const vault = await openVault({

@@ -50,13 +50,14 @@ export function addConnectionCommands(program: Command): void {
             items.length === 0
               ? 'There is no connection yet. See: patchbay connector list'
               : textTable(
-                  ['connection', 'connector', 'health', 'last checked', 'secrets', 'id'],
+                  ['connection', 'connector', 'health', 'last checked', 'used by', 'who can use it', 'id'],
                   items.map((item) => [
                     item.name,
                     item.connectorId,
                     item.health,
                     item.checkedAt,
-                    item.secretsSet.join(', '),
+                    item.usedBy,
+                    sharingText(item.sharing),
                     item.id,
                   ]),
                 ),
@@ -275,6 +276,17 @@ async function removeConnection(run: Run, [name = '']: readonly string[], option
   })
 }
 
+function sharingText(sharing: Connection['sharing']): string {
+  switch (sharing.with) {
+    case 'administrators':
+      return 'Administrators'
+    case 'contributors':
+      return 'Administrators and Contributors'
+    case 'named':
+      return `${sharing.users.length} named`
+  }
+}
+
 type Policy = Connection['policy']
 
 function policyOf(options: Options): Partial<Policy> {
@@ -306,6 +318,8 @@ function connectionText(connection: Connection): string {
     ...connection.secretsSet.map((name): [string, string] => [`  ${name}`, 'stored']),
     ['health', connection.health],
     ['last checked', connection.checkedAt],
+    ['used by', connection.usedBy],
+    ['who can use it', sharingText(connection.sharing)],
     ['may leave', may],
     ['only hashed', policy.hashed.join(', ')],
     ['consent field', policy.consentField ?? ''],

@@ -28,6 +28,8 @@ export interface Connection {
   readonly sharing: Sharing
   readonly health: 'unknown' | 'healthy' | 'failing'
   readonly checkedAt: Date | null
+  /** How many exports are on it. */
+  readonly usedBy: number
   readonly createdAt: Date
   readonly createdBy: string
   readonly revision: number

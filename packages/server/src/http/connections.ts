@@ -1,5 +1,4 @@
 import type { contract } from '@patchbay/contract'
-import { userIdOf } from '../access/identity.ts'
 import { checkConnection } from '../connector-host/check-connection.ts'
 import type { ConnectionAccess } from '../connector-host/context.ts'
 import type { Connection } from '../domain/connection.ts'
@@ -11,7 +10,6 @@ import type { By } from '../store/by.ts'
 import {
   createConnection,
   editConnection,
-  listConnections,
   listDependents,
   readConnection,
   removeConnection,
@@ -20,10 +18,10 @@ import {
 import { findOpenRun } from '../store/run.ts'
 import type { Tx } from '../store/schema.ts'
 import { removeSecret, writeSecret } from '../store/secret.ts'
+import { answerConnection, listConnections } from './connection-answer.ts'
 import { checkDraft, connectorFor, splitPins } from './connection-draft.ts'
 import type { CheckStep, Connector } from './connector-types.ts'
 import type { Handlers } from './handler.ts'
-import { pageOfList } from './paging.ts'
 import type { HttpPorts } from './ports.ts'
 
 /** An id that no connection has: limits and pauses of drafts are kept under it. */
@@ -32,13 +30,7 @@ const DRAFT = 'draft'
 export function makeConnectionHandlers(ports: HttpPorts): Handlers<typeof contract.connections> {
   const { db, registry } = ports
   return {
-    async list({ query }, { identity }) {
-      const reader = identity.role === 'Administrator' ? undefined : { userId: userIdOf(identity) }
-      const { items, next } = pageOfList(await listConnections(db, reader), query, ({ name }) => name)
-      return reader === undefined
-        ? { items: items.map(connectionOf), next }
-        : { items: items.map(({ id, name, connectorId }) => ({ id, name, connector: connectorId })), next }
-    },
+    list: ({ query }, { identity }) => listConnections(ports, query, identity),
 
     async add({ body }, { by, change }) {
       const connector = connectorFor(registry, body.connectorId, 'connectorId')
@@ -48,12 +40,12 @@ export function makeConnectionHandlers(ports: HttpPorts): Handlers<typeof contra
         const draft = { name, connectorId: connector.id, settings: values, policy, sharing }
         const connection = await createConnection(tx, draft, by)
         await writeSecrets(ports, tx, connector, connection, secrets, by)
-        return connectionOf(await readConnection(tx, connection.id))
+        return answerConnection(registry, await readConnection(tx, connection.id))
       })
     },
 
     async show({ params }) {
-      return connectionOf(await readConnection(db, params.connection))
+      return answerConnection(registry, await readConnection(db, params.connection))
     },
 
     async edit({ params, body }, { by, change, revision }) {
@@ -75,7 +67,7 @@ export function makeConnectionHandlers(ports: HttpPorts): Handlers<typeof contra
         await writeSecrets(ports, tx, connector, after, secrets, by)
         for (const field of after.secretsSet)
           if (!shownSecrets(fields, values).includes(field)) await removeSecret(tx, after.id, field, by)
-        return connectionOf(await readConnection(tx, after.id))
+        return answerConnection(registry, await readConnection(tx, after.id))
       })
     },
 
@@ -131,14 +123,14 @@ export function makeConnectionHandlers(ports: HttpPorts): Handlers<typeof contra
           path: 'field',
           cure: 'Give what the last check proposed',
         })
-      if (connection.settings[field] === value) return connectionOf(connection)
+      if (connection.settings[field] === value) return answerConnection(registry, connection)
       const { [field]: earlier, ...settings } = connection.settings
       await confirmShown(ports, connector, { ...ports.secrets.accessOf(connection), settings }, body, signal)
       return change(async (tx) => {
         const { name, policy } = connection
         // Another identity in the place of a trusted one is another place: the secrets were for the old one.
         const draft = { name, policy, settings: { ...settings, [field]: value }, dropSecrets: earlier !== undefined }
-        return connectionOf(await editConnection(tx, connection.id, connection.revision, draft, by))
+        return answerConnection(registry, await editConnection(tx, connection.id, connection.revision, draft, by))
       })
     },
   }
@@ -207,21 +199,4 @@ function withoutNull(values: Readonly<Record<string, unknown>>): FieldValues {
 
 function namedExport({ id, name }: { readonly id: string; readonly name: string }) {
   return { id: id as ExportId, name }
-}
-
-function connectionOf(connection: Connection) {
-  const { policy, sharing } = connection
-  return {
-    ...connection,
-    sharing: sharing.with === 'named' ? { ...sharing, users: [...sharing.users] } : sharing,
-    settings: { ...connection.settings },
-    secretsSet: [...connection.secretsSet],
-    policy: {
-      ...policy,
-      fields: typeof policy.fields === 'string' ? policy.fields : { only: [...policy.fields.only] },
-      hashed: [...policy.hashed],
-    },
-    checkedAt: connection.checkedAt?.toISOString() ?? null,
-    createdAt: connection.createdAt.toISOString(),
-  }
 }

@@ -3,6 +3,7 @@ import { isId, newId, type ConnectionId } from '../domain/ids.ts'
 import { appendAudit } from './audit.ts'
 import type { By } from './by.ts'
 import { notFound, stale, withUniqueName } from './conflict.ts'
+import { connectionOf, selectConnections } from './connection-row.ts'
 import { isSharedWith, writeSharing, type SharedReader } from './connection-sharing.ts'
 import { toJson } from './json.ts'
 import type { Db, Tx } from './schema.ts'
@@ -71,12 +72,6 @@ export async function findConnection(
       : query.where((where) => where(where.fn('lower', ['name']), '=', where.fn('lower', [where.val(reference)])))
   ).executeTakeFirst()
   return row === undefined ? undefined : connectionOf(row)
-}
-
-export async function listConnections(db: Db, reader?: SharedReader): Promise<readonly Connection[]> {
-  const all = selectConnections(db)
-  const query = reader === undefined ? all : all.where(isSharedWith(reader))
-  return (await query.orderBy('name').execute()).map(connectionOf)
 }
 
 /**
@@ -160,44 +155,4 @@ export async function removeConnection(
   const detail = { name: connection.name, connectorId: connection.connectorId, detached: ids }
   await appendAudit(tx, { at: by.now, actor: by.actor, action: 'connection.removed', subject: id, detail })
   return { detached: ids }
-}
-
-function selectConnections(db: Db) {
-  return db
-    .selectFrom('connection')
-    .selectAll('connection')
-    .select((select) =>
-      select
-        .selectFrom('secret')
-        .whereRef('secret.connection_id', '=', 'connection.id')
-        .select((inner) => inner.fn.agg<string[] | null>('array_agg', ['secret.field']).as('fields'))
-        .as('secrets_set'),
-    )
-    .select((select) =>
-      select
-        .selectFrom('connection_user')
-        .whereRef('connection_user.connection_id', '=', 'connection.id')
-        .select((inner) => inner.fn.agg<string[] | null>('array_agg', ['connection_user.user_id']).as('users'))
-        .as('shared_users'),
-    )
-}
-
-function connectionOf(
-  row: Awaited<ReturnType<ReturnType<typeof selectConnections>['executeTakeFirstOrThrow']>>,
-): Connection {
-  return {
-    id: row.id as ConnectionId,
-    name: row.name,
-    connectorId: row.connector_id,
-    settings: row.settings,
-    secretsSet: (row.secrets_set ?? []).toSorted(),
-    policy: row.policy,
-    sharing:
-      row.sharing === 'named' ? { with: 'named', users: (row.shared_users ?? []).toSorted() } : { with: row.sharing },
-    health: row.health,
-    checkedAt: row.checked_at,
-    createdAt: row.created_at,
-    createdBy: row.created_by,
-    revision: row.revision,
-  }
 }

@@ -22,6 +22,8 @@ export interface Schema {
   segment: SegmentRow
   connection: ConnectionRow
   connection_user: ConnectionUserRow
+  connection_sort: ConnectionSortRow
+  connector_seen: ConnectorSeenRow
   secret: SecretRow
   data_key: DataKeyRow
   export: ExportRow
@@ -81,6 +83,8 @@ interface ConnectionRow {
   settings: Json<Values>
   policy: Json<DataPolicy>
   sharing: Generated<'administrators' | 'contributors' | 'named'>
+  /** Exports on it, counted by a trigger. */
+  used_by: Generated<number>
   health: Generated<'unknown' | 'healthy' | 'failing'>
   checked_at: Date | null
   created_at: Date
@@ -92,6 +96,17 @@ interface ConnectionRow {
 interface ConnectionUserRow {
   connection_id: string
   user_id: string
+}
+/** Written by triggers alone: for each column of the list of connections, the text that it is sorted by. */
+interface ConnectionSortRow {
+  connection_id: string
+  sort: string
+  key: string
+}
+interface ConnectorSeenRow {
+  id: string
+  direction: string
+  category: string
 }
 interface SecretRow {
   connection_id: string
