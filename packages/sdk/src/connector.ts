@@ -107,7 +107,12 @@ export interface RowDelivery {
 
 export interface FilesDestination<S extends Fields, D extends Fields> extends DestinationBase<S, D> {
   readonly delivers: 'files'
-  readonly limits: { readonly partsPerTable: number; readonly partsInFlight: number }
+  readonly limits: {
+    readonly partsPerTable: number
+    readonly partsInFlight: number
+    /** For services spoken to by `ctx.fetch`: of all requests together. */
+    readonly requestsInFlight?: number
+  }
   /** `delivered` are the files of this export's earlier runs: the only ones that may be overwritten or removed. */
   readonly open: (
     ctx: Context<S>,

@@ -30,7 +30,7 @@ export interface Context<S extends Fields = Fields> {
 }
 
 export interface FetchInit {
-  readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  readonly method?: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   /** `authorization` only where the connector's sign-in is `signed`, and to its own origins; the host refuses it elsewhere. */
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string | Uint8Array

@@ -17,10 +17,9 @@ import { createHash } from 'node:crypto'
 import type { Folder } from './context.ts'
 import { DestinationInvalid, Unavailable } from './errors.ts'
 import type { DeliveredFile, FileDelivery, FileReceipt, Manifest, OutgoingFile } from './files.ts'
+import { inTurns } from './in-turns.ts'
 import { pathParts } from './remote-path.ts'
 
-/** Questions and renames at once: enough to hide a slow line, few enough for any server. */
-const CALLS_AT_ONCE = 8
 const RESERVED = '.patchbay-'
 
 /**
@@ -184,17 +183,4 @@ function foreign(path: string): DestinationInvalid {
     `${path} already stands there, and it is not as this export wrote it. Patchbay overwrites no files of others: ` +
       'move that file away, or choose another folder',
   )
-}
-
-/** A few at once. Waits for all that were begun before it fails, so that nothing goes on behind the caller's back. */
-async function inTurns<T, R>(items: readonly T[], call: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = []
-  for (let start = 0; start < items.length; start += CALLS_AT_ONCE) {
-    const settled = await Promise.allSettled(items.slice(start, start + CALLS_AT_ONCE).map((item) => call(item)))
-    for (const outcome of settled) {
-      if (outcome.status === 'rejected') throw outcome.reason
-      results.push(outcome.value)
-    }
-  }
-  return results
 }

@@ -35,7 +35,7 @@ const PIECE_BYTES = 64 * 1024
 
 export async function exchange(dispatcher: Dispatcher, request: Request, options: ExchangeOptions): Promise<RawAnswer> {
   options.signal.throwIfAborted()
-  const handler = new AnswerReader(request.url.host)
+  const handler = new AnswerReader(request.url.host, request.method === 'HEAD')
   const giveUp = (): void => handler.stop(options.signal.reason as Error)
   const timer = setTimeout(() => {
     handler.stop(handler.unavailable(`did not end its answer within ${options.totalMs / 1000} s`))
@@ -92,6 +92,8 @@ function* cut(bytes: Uint8Array): Generator<Uint8Array> {
 class AnswerReader implements Dispatcher.DispatchHandler {
   readonly answer: Promise<RawAnswer>
   readonly #place: string
+  /** Its length is that of a body which does not follow. */
+  readonly #isHead: boolean
   readonly #resolve: (answer: RawAnswer) => void
   readonly #reject: (error: Error) => void
   #controller: Dispatcher.DispatchController | undefined
@@ -102,8 +104,9 @@ class AnswerReader implements Dispatcher.DispatchHandler {
   readonly #chunks: Buffer[] = []
   #sizeBytes = 0
 
-  constructor(place: string) {
+  constructor(place: string, isHead: boolean) {
     this.#place = place
+    this.#isHead = isHead
     const { promise, resolve, reject } = Promise.withResolvers<RawAnswer>()
     this.answer = promise
     this.#resolve = resolve
@@ -153,7 +156,8 @@ class AnswerReader implements Dispatcher.DispatchHandler {
     if (status < 200) return
     this.#status = status
     this.#headers = toHeaders(headers)
-    if (Number(this.#headers.get('content-length') ?? 0) > ANSWER_BYTES_MAX) this.stop(this.#tooLarge())
+    const announced = this.#isHead ? 0 : Number(this.#headers.get('content-length') ?? 0)
+    if (announced > ANSWER_BYTES_MAX) this.stop(this.#tooLarge())
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {

@@ -1,13 +1,13 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { deflateSync, gzipSync, brotliCompressSync } from 'node:zlib'
-import { ConnectionRefused, Unavailable, type Context } from '@patchbay/connector-sdk'
+import { ConnectionRefused, Unavailable, type Connector, type Context } from '@patchbay/connector-sdk'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { parseAllowedHosts } from './allow-hosts.ts'
 import type { HostedContext } from './context.ts'
 import type { ExchangePoint } from './exchange.ts'
 import { startServer, type AnsweringServer } from './testing/answering-server.ts'
 import { makeAuthority, makeIdentity, type Identity } from './testing/certificates.ts'
-import { openExample } from './testing/example-host.ts'
+import { exampleConnector, openExample } from './testing/example-host.ts'
 
 let server: AnsweringServer
 let hosted: HostedContext
@@ -64,6 +64,29 @@ describe('a request', () => {
       undefined,
     ])
     await other.close()
+  })
+
+  it('lets a connector that signs each request do so, to its own origins only', async () => {
+    const signing: Connector = {
+      ...exampleConnector,
+      auth: { type: 'signed', origins: () => [server.origin] },
+    }
+    const signed = await openExample(server.origin, { connector: signing })
+    const other = await startServer()
+    const headers = { authorization: 'SharedKey account:signature' }
+    await signed.context.fetch(`${server.origin}/a`, { method: 'PUT', headers })
+    expect(server.received[0]?.headers.authorization).toBe(headers.authorization)
+    await expect(signed.context.fetch(other.origin, { headers })).rejects.toThrow(TypeError)
+    await expect(signed.context.fetch(server.origin, { headers: { host: 'other' } })).rejects.toThrow(TypeError)
+    expect(other.received).toEqual([])
+    await other.close()
+    await signed.close()
+  })
+
+  it('asks by HEAD for the size of something large', async () => {
+    server.answer((response) => response.writeHead(200, { 'content-length': '5000000000' }).end())
+    const answer = await ctx.fetch(server.origin, { method: 'HEAD' })
+    expect([answer.headers.get('content-length'), answer.text()]).toEqual(['5000000000', ''])
   })
 
   it.each([301, 302, 303, 307, 308])('does not follow a %i', async (status) => {

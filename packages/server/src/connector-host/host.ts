@@ -1,6 +1,6 @@
 /** What every connection of this process shares: made once, in `main`. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Connector } from '@patchbay/connector-sdk'
+import type { Connector, Destination } from '@patchbay/connector-sdk'
 import type { EgressRules } from './egress.ts'
 import type { ExchangePoint } from './exchange.ts'
 import type { FileRoots } from './file-roots.ts'
@@ -69,7 +69,18 @@ function limitsOf(connector: Connector): Limits {
   const rates = limits.map(({ requestsPerSecond }) => requestsPerSecond).filter((rate) => rate !== undefined)
   return {
     requestsPerSecond: rates.length === 0 ? undefined : Math.min(...rates),
-    requestsInFlight: Math.max(REQUESTS_IN_FLIGHT_MIN, ...limits.map(({ batchesInFlight }) => batchesInFlight)),
+    requestsInFlight: Math.max(REQUESTS_IN_FLIGHT_MIN, ...Object.values(connector.destinations).map(inFlight)),
+  }
+}
+
+function inFlight(destination: Destination): number {
+  switch (destination.delivers) {
+    case 'rows':
+      return destination.limits.batchesInFlight
+    case 'files':
+      return destination.limits.requestsInFlight ?? 0
+    case 'table':
+      return 0
   }
 }
 
