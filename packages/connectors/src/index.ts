@@ -2,8 +2,16 @@
 import type { Connector } from '@patchbay/connector-sdk'
 import { amazonS3 } from './amazon-s3/index.ts'
 import { localFolder } from './local-folder/index.ts'
+import { metaCustomAudiences } from './meta-custom-audiences/index.ts'
 import { postgresql } from './postgresql/index.ts'
 import { sftp } from './sftp/index.ts'
 import { webhook } from './webhook/index.ts'
 
-export const connectors: readonly Connector[] = [localFolder, sftp, amazonS3, postgresql, webhook]
+export const connectors: readonly Connector[] = [
+  localFolder,
+  sftp,
+  amazonS3,
+  postgresql,
+  webhook,
+  metaCustomAudiences,
+] // prettier-ignore

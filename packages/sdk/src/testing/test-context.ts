@@ -172,7 +172,9 @@ async function exchange(
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
   const request = url.protocol === 'https:' ? requestSecure : requestPlain
   let isConnected = false
-  const outgoing = request(url, { method, headers, signal, agent: false }, resolve)
+  // Node says the length of a body of its own accord, but not for DELETE.
+  const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }
+  const outgoing = request(url, { method, headers: { ...length, ...headers }, signal, agent: false }, resolve)
   outgoing.on('socket', (socket) => socket.on('connect', () => (isConnected = true)))
   outgoing.on('error', reject)
   outgoing.end(body)
