@@ -180,6 +180,40 @@ export const connections = {
     revision: 'required',
     errors: ['not-found', 'conflict'],
   }),
+  effect: endpoint({
+    method: 'POST',
+    path: '/connections/{connection}/effect',
+    summary:
+      'Says, before it is saved, which exports a change of sharing or data policy would take from whom, or break',
+    permission: 'connection.write',
+    params,
+    body: z.strictObject({ sharing: sharingSchema.exactOptional(), policy: policySchema.exactOptional() }),
+    response: z.strictObject({
+      losingEditors: z
+        .array(
+          z.strictObject({
+            id: idSchema('export'),
+            name: z.string(),
+            createdBy: z.string(),
+            stops: z.boolean().meta({
+              description: 'Whom it belongs to could not send over the connection any more, so its schedule would fail',
+            }),
+          }),
+        )
+        .meta({ description: 'Exports that somebody could edit and could not afterwards; they stay as they are' }),
+      breaking: z
+        .array(
+          z.strictObject({
+            id: idSchema('export'),
+            name: z.string(),
+            path: z.string().meta({ description: 'The place in the export' }),
+            reason: z.string(),
+          }),
+        )
+        .meta({ description: 'Exports that run now, and would end at the stage "plan" with this reason' }),
+    }),
+    errors: ['not-found'],
+  }),
   remove: endpoint({
     method: 'DELETE',
     path: '/connections/{connection}',

@@ -16,6 +16,19 @@ export type Sharing =
   | { readonly with: 'contributors' }
   | { readonly with: 'named'; readonly users: readonly string[] }
 
+/** Whether somebody with one of the lesser roles reaches a connection that is shared so; `userId` is null for an API key. */
+export function isReached(sharing: Sharing, userId: string | null): boolean {
+  if (sharing.with === 'contributors') return true
+  return sharing.with === 'named' && userId !== null && sharing.users.includes(userId)
+}
+
+/** Whether the second leaves out anybody whom the first lets in. */
+export function isLess(before: Sharing, after: Sharing): boolean {
+  if (before.with === 'administrators' || after.with === 'contributors') return false
+  if (before.with === 'contributors' || after.with === 'administrators') return true
+  return before.users.some((user) => !after.users.includes(user))
+}
+
 export interface Connection {
   readonly id: ConnectionId
   readonly name: string

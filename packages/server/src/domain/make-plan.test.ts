@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { DataPolicy } from './connection.ts'
 import { DEFAULT_FORMAT, DEFAULT_GUARD, type MappedField } from './export.ts'
 import { makePlan, type PlanBasis, type PlannedExport } from './make-plan.ts'
+import { policyRefusal } from './plan-policy.ts'
 import type { LedgerRef } from './plan.ts'
 import type { Rule } from './segment.ts'
 import type { PinnedTable, TableField } from './table.ts'
@@ -29,12 +30,35 @@ const people = table('People', 'id', [
   field('spend', 'decimal'),
   field('seen', 'timestamp'),
 ])
-const orders = table('Orders', 'number', [field('number'), field('person'), field('total', 'decimal', ['sensitive'])])
+const orders = table('Orders', 'number', [
+  field('number'),
+  field('person'),
+  field('phone', 'text', ['personal']),
+  field('total', 'decimal', ['sensitive']),
+])
 const BIG: Rule = { on: { aggregate: 'sum', table: 'Orders', by: 'person', of: 'total' }, moreThan: 5 }
 const SEEN: Rule = { on: { field: 'seen' }, inLastDays: 5 }
 const segments = [
   { name: 'Big', rule: BIG },
   { name: 'Seen', rule: { all: [SEEN, { not: { memberOf: 'Big' } }] } },
+  {
+    name: 'Orders by phone',
+    rule: { on: { aggregate: 'count', table: 'Orders', by: 'phone' }, moreThan: 1 },
+  },
+  {
+    name: 'Dear orders',
+    rule: {
+      on: {
+        aggregate: 'count',
+        table: 'Orders',
+        by: 'person',
+        where: { on: { field: 'total' }, moreThan: 100 },
+      },
+      moreThan: 1,
+    },
+  },
+  { name: 'Called', rule: { on: { field: 'phone' }, isEmpty: false } },
+  { name: 'Indirect', rule: { all: [{ memberOf: 'Called' }, SEEN] } },
   { name: 'Broken', rule: { on: { field: 'gone' }, isEmpty: true } },
 ] satisfies readonly { name: string; rule: Rule }[]
 
@@ -55,6 +79,7 @@ const base: PlannedExport = {
   format: DEFAULT_FORMAT,
   guard: DEFAULT_GUARD,
 }
+const SMALLEST = { by: 'smallest-key' } as const
 const plan = (change: Partial<PlannedExport> = {}, policy: Partial<DataPolicy> = {}, basis: Partial<PlanBasis> = {}) =>
   makePlan(
     {
@@ -117,7 +142,7 @@ test('whole tables bring every field, their key as identifier, and a merge field
   const { sources } = plan({ source: tables('people', 'ORDERS') }, {}, { delivers: 'files' })
   expect(sources.map(({ name, columns, merge }) => [name, columns.length, merge.by])).toEqual([
     ['People', 6, 'newest'],
-    ['Orders', 3, 'smallest-key'],
+    ['Orders', 4, 'smallest-key'],
   ])
   expect(sources[0]?.columns.filter(({ identifier }) => identifier).map(({ to }) => to)).toEqual(['id'])
 })
@@ -192,6 +217,14 @@ describe('I3 the policy covers every use', () => {
       { merge: { by: 'newest', field: 'phone' }, source: segment([email], []) },
       'merge.field',
     ],
+    [
+      'hashed',
+      { source: segment([mapped('phone', { identifier: true, transforms: ['hash'] })], []), merge: SMALLEST },
+      'source.fields[0].from',
+    ],
+    ['joined by', { source: segment([email], ['Orders by phone']), merge: SMALLEST }, 'source.segments[0]'],
+    ['in a filter inside an aggregate', { source: segment([email], ['Dear orders']) }, 'source.segments[0]'],
+    ['in a segment that a segment names', { source: segment([email], ['Indirect']) }, 'source.segments[0]'],
   ] satisfies readonly [string, Partial<PlannedExport>, string][])('%s', (_, change, path) => {
     const policy = only('email', 'spend', 'seen', 'id', 'person')
     expect(() => plan(change, policy)).toThrow(expect.objectContaining({ code: 'not-allowed', path }))
@@ -229,5 +262,33 @@ describe('I3 the policy covers every use', () => {
   test('a table without the consent field, or with one of another type, does not leave', () => {
     expect(() => plan({ source: tables('People', 'Orders') }, { consentField: 'consent' })).toThrow('"Orders" lacks')
     expect(() => plan({}, { consentField: 'spend' })).toThrow('asks consent by "spend"')
+  })
+
+  test('the key counts: sent with each row, and looked at in files and tables', () => {
+    const source = segment([mapped('spend'), email], [])
+    const change = { source, merge: SMALLEST }
+    expect(plan(change, only('spend', 'email', 'id')).sources).toHaveLength(1)
+    expect(() => plan(change, only('spend', 'email'))).toThrow(/"People.id" leave/)
+    expect(() => plan(change, only('spend', 'email'), { delivers: 'files' })).toThrow(/"People.id" leave/)
+    const hashed = { hashed: ['id'] }
+    expect(() => plan(change, hashed)).toThrow('only hashed')
+    expect(plan(change, hashed, { delivers: 'files' }).sources).toHaveLength(1)
+  })
+
+  test('a plan that was made before is held against the policy of now, for each use', () => {
+    const made = plan()
+    expect(policyRefusal({ fields: 'all', hashed: [] }, made)).toBeNull()
+    expect(policyRefusal({ hashed: [], fields: { only: used } }, made)).toBeNull()
+    for (const missing of used)
+      expect(policyRefusal({ hashed: [], fields: { only: used.filter((name) => name !== missing) } }, made)).toContain(
+        `.${missing}"`,
+      )
+    expect(policyRefusal({ fields: 'all', hashed: ['spend'] }, made)).toContain('only hashed')
+    expect(policyRefusal({ fields: 'all', hashed: ['email'] }, made)).toBeNull()
+    expect(policyRefusal({ fields: 'not-personal', hashed: [] }, made)).toContain('People.email')
+    expect(policyRefusal({ fields: 'all', hashed: [], consentField: 'consent' }, made)).toContain('Run it again')
+    const asking = plan({}, { consentField: 'consent' })
+    expect(policyRefusal({ fields: 'all', hashed: [], consentField: 'consent' }, asking)).toBeNull()
+    expect(policyRefusal({ fields: 'all', hashed: [] }, asking)).toBeNull()
   })
 })

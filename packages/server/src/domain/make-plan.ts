@@ -145,6 +145,10 @@ function planRows(
       cure: `Map a field to ${unmapped.name}`,
     })
   }
+  const key = findField(table, table.key, path)
+  // Row by row the key is sent beside the fields; in files and tables it orders and merges rows, and is looked at.
+  const sent = basis.delivers === 'rows' ? [] : null
+  uses.push({ table: table.name, field: key, path, transforms: sent, isKey: true })
   const { mode, source } = basis.export
   const needsIdentifier = mode === 'upsert' || mode === 'mirror' || basis.delivers === 'rows'
   if (needsIdentifier && !columns.some(({ identifier }) => identifier)) {

@@ -11,6 +11,8 @@ export interface PolicyUse {
   readonly path: string
   /** The transforms of a mapped field; null for a use that sends no value. */
   readonly transforms: readonly Transform[] | null
+  /** The table's key: each row is known by it, and row by row it is sent as it is. */
+  readonly isKey?: true
 }
 
 /**
@@ -24,14 +26,20 @@ export function checkPolicy(policy: DataPolicy, uses: readonly PolicyUse[]): voi
     if (!mayLeave(policy, use)) {
       throw new Problem('not-allowed', `The connection's policy does not let "${name}" leave`, {
         path: use.path,
-        cure: 'Leave the field out, or ask an Administrator to allow it. Filtering by it counts as well',
+        cure:
+          use.isKey === true
+            ? 'Each row is known by its key, so that counts as well: ask an Administrator to allow it'
+            : 'Leave the field out, or ask an Administrator to allow it. Filtering by it counts as well',
       })
     }
     const mustHash = listed(policy.hashed, use)
     if (mustHash && use.transforms !== null && !use.transforms.includes('hash')) {
       throw new Problem('not-allowed', `The connection's policy lets "${name}" leave only hashed`, {
         path: use.path,
-        cure: 'Add the transform "hash" to it, or leave the field out',
+        cure:
+          use.isKey === true
+            ? 'Each row is sent with its key: ask an Administrator to allow it, or give the table another key'
+            : 'Add the transform "hash" to it, or leave the field out',
       })
     }
   }

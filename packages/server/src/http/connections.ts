@@ -19,6 +19,7 @@ import { findOpenRun } from '../store/run.ts'
 import type { Tx } from '../store/schema.ts'
 import { removeSecret, writeSecret } from '../store/secret.ts'
 import { answerConnection, listConnections } from './connection-answer.ts'
+import { effectOf } from './connection-effect.ts'
 import { checkDraft, connectorFor, splitPins } from './connection-draft.ts'
 import type { CheckStep, Connector } from './connector-types.ts'
 import type { Handlers } from './handler.ts'
@@ -69,6 +70,11 @@ export function makeConnectionHandlers(ports: HttpPorts): Handlers<typeof contra
           if (!shownSecrets(fields, values).includes(field)) await removeSecret(tx, after.id, field, by)
         return answerConnection(registry, await readConnection(tx, after.id))
       })
+    },
+
+    async effect({ params, body }, { now }) {
+      const connection = await readConnection(db, params.connection)
+      return effectOf(ports, connection, body, now)
     },
 
     async remove({ params }, { by, change }) {

@@ -10,6 +10,7 @@ import * as hold from '../store/run-hold.ts'
 import { answer, intend, keepJob, listUnsettledFiles, readJournal, withdraw } from '../store/run-journal.ts'
 import type { Db, Tx } from '../store/schema.ts'
 import { finishRun } from './finish-run.ts'
+import { makePolicyWatch } from './policy-watch.ts'
 import { readBasis, type FindConnector } from './plan-basis.ts'
 import type { Queue } from './queue.ts'
 
@@ -41,14 +42,19 @@ export function makeRunPort(options: RunPortOptions): RunPort {
     owners.set(lease, owner)
     return owner
   }
+  const policies = makePolicyWatch(db)
   return {
-    load: (lease) => loadRun(db, lease),
+    load: async (lease) => {
+      const state = await loadRun(db, lease)
+      if (state.plan !== null) policies.know(lease, state.plan)
+      return state
+    },
     makePlan: (lease) => db.transaction().execute((tx) => planRun(tx, options, lease)),
     savePlan: (lease, plan) => must(hold.savePlan(db, lease, plan)),
     saveDiff: (lease, diff) => must(hold.saveDiff(db, lease, diff)),
     setStage: (lease, stage) => must(hold.setStage(db, lease, stage)),
     intend: async (lease, entry) => {
-      const refusal = await authority(db, await ownerOf(lease))
+      const refusal = (await authority(db, await ownerOf(lease))) ?? (await policies.refusal(lease))
       if (refusal !== null) return { go: false, because: 'not-allowed', reason: refusal }
       const outcome = await intend(db, lease, entry)
       if (outcome === undefined) throw new LeaseLost('Another worker has taken over this run')

@@ -60,6 +60,12 @@ export async function readExport(db: Db, reference: string): Promise<ScheduledEx
   return exportOf(row)
 }
 
+/** All that are on a connection, by name. */
+export async function listExportsOn(db: Db, connectionId: ConnectionId): Promise<readonly ScheduledExport[]> {
+  const rows = await selectExports(db).where('export.connection_id', '=', connectionId).orderBy('export.name').execute()
+  return rows.map(exportOf)
+}
+
 export async function editExport(
   tx: Tx,
   id: ExportId,

@@ -1,0 +1,25 @@
+import { ROLES, type Role } from '@patchbay/contract'
+import { listApiKeys } from '../store/api-key.ts'
+import type { Db } from '../store/schema.ts'
+import { keyNameOf, OPERATOR } from './identity.ts'
+
+/** Whom a name in the store stands for now: what is written down of who did something outlives them. */
+export interface Actor {
+  /** In words, for messages. */
+  readonly shown: string
+  readonly role: Role
+  /** By which connections are shared with named users; null for whoever is no user. */
+  readonly userId: string | null
+}
+
+/** Or a sentence that says why nobody stands behind it any more. */
+export async function findActor(db: Db, actor: string, now: Date): Promise<Actor | string> {
+  if (actor === OPERATOR.name) return { shown: 'the operator', role: OPERATOR.role, userId: null }
+  const name = keyNameOf(actor)
+  const key = name === undefined ? undefined : (await listApiKeys(db)).find((candidate) => candidate.name === name)
+  const role = ROLES.find((known) => known === key?.role)
+  if (key === undefined || role === undefined) return `Whoever started it (${actor}) is not known any more`
+  const shown = `the API key "${key.name}"`
+  if (key.expiresAt !== null && key.expiresAt <= now) return `${shown.replace('the', 'The')} has ended`
+  return { shown, role, userId: null }
+}
