@@ -2,6 +2,7 @@ import { audit } from './audit.ts'
 import { connections } from './connections.ts'
 import { connectors } from './connectors.ts'
 import { API_ROOT, type Contract, type Endpoint } from './endpoint.ts'
+import { events } from './events.ts'
 import { exports } from './exports.ts'
 import { keys } from './keys.ts'
 import { runs } from './runs.ts'
@@ -18,6 +19,7 @@ export const contract = {
   connections,
   exports,
   runs,
+  events,
   keys,
   audit,
   system,

@@ -20,6 +20,8 @@ export interface Endpoint {
   readonly body?: z.ZodObject | 'stream'
   /** The JSON answer, or bytes (`stream`). Absent: 204 and nothing. */
   readonly response?: z.ZodType | 'stream'
+  /** What the bytes of a `stream` are; any bytes where absent. */
+  readonly media?: 'text/event-stream' | 'text/csv' | 'application/x-ndjson'
   readonly status?: 200 | 201 | 202 | 204
   /**
    * `given`: the answer carries its `revision` as ETag. `required`: a change must say with `If-Match` what it was made

@@ -31,6 +31,7 @@ export const targetFieldSchema = z
     type: z.enum(['text', 'number', 'boolean', 'date', 'email', 'phone']),
     required: z.boolean(),
     identifier: z.boolean().meta({ description: 'May identify a person there; a mapping needs at least one' }),
+    normal: z.string().nullable().meta({ description: 'The form into which every value is brought before it is sent' }),
     hash: z.enum(['sha256']).nullable().meta({ description: 'The service wants this hashed' }),
     match: matchSchema.nullable().meta({ description: 'The best guess; each field of the table is guessed once' }),
     others: z.array(matchSchema).meta({ description: 'Other fields that may be meant, the likeliest first' }),

@@ -62,7 +62,7 @@ function describe(id: string, endpoint: Endpoint, components: Json): Json {
           : {
               content:
                 response === 'stream'
-                  ? { 'application/octet-stream': {} }
+                  ? { [endpoint.media ?? 'application/octet-stream']: {} }
                   : { 'application/json': { schema: schemaOf(response, 'output', components) } },
             }),
       },

@@ -26,6 +26,21 @@ export const RUN_STATUSES = [
 export const STARTED_BY = ['person', 'schedule', 'refresh', 'retry'] as const
 export type RunStatus = (typeof RUN_STATUSES)[number]
 
+export const COUNT_NAMES = [
+  'read',
+  'unchanged',
+  'merged',
+  'suppressed',
+  'uncertainBefore',
+  'added',
+  'changed',
+  'removed',
+  'accepted',
+  'rejected',
+  'uncertain',
+  'unsent',
+] as const
+
 export const runCountsSchema = z
   .strictObject({
     read: countSchema,
@@ -51,7 +66,22 @@ export const runSchema = z
     purpose: z.enum(['deliver', 'preview']),
     status: z.enum(RUN_STATUSES),
     stage: z.enum(['plan', 'select', 'diff', 'guard', 'deliver', 'settle']).nullable(),
-    stages: z.array(z.strictObject({ stage: z.string(), at: timeSchema })),
+    stages: z.array(
+      z.strictObject({
+        stage: z.string(),
+        at: timeSchema,
+        seconds: z.number().min(0).nullable().meta({ description: 'Null while it goes on' }),
+      }),
+    ),
+    progress: z
+      .strictObject({
+        done: countSchema,
+        due: countSchema,
+        perSecond: z.number().min(0).meta({ description: 'Rows answered a second, over the last minute' }),
+        secondsLeft: z.number().min(0).nullable().meta({ description: 'Null while nothing can be said' }),
+      })
+      .nullable()
+      .meta({ description: 'Of a run that delivers just now' }),
     startedBy: z.enum(STARTED_BY),
     actor: z.string(),
     counts: runCountsSchema,
@@ -127,6 +157,76 @@ export const runs = {
     query: z.strictObject({ ...pageQuery, which: z.enum(ROW_LISTS).default('rejected') }),
     response: pageOf(runRowSchema),
     errors: ['not-found', 'unavailable'],
+  }),
+  rowsCsv: endpoint({
+    method: 'GET',
+    path: '/runs/{run}/rows.csv',
+    summary: 'Downloads these rows as CSV, in which no cell is a formula',
+    permission: 'row.read',
+    params,
+    query: z.strictObject({ which: z.enum(ROW_LISTS).default('rejected') }),
+    response: 'stream',
+    media: 'text/csv',
+    errors: ['not-found', 'unavailable'],
+  }),
+  rowsJsonLines: endpoint({
+    method: 'GET',
+    path: '/runs/{run}/rows.jsonl',
+    summary: 'Downloads these rows as JSON lines',
+    permission: 'row.read',
+    params,
+    query: z.strictObject({ which: z.enum(ROW_LISTS).default('rejected') }),
+    response: 'stream',
+    media: 'application/x-ndjson',
+    errors: ['not-found', 'unavailable'],
+  }),
+  causes: endpoint({
+    method: 'GET',
+    path: '/runs/{run}/causes',
+    summary: 'Says why rows were not delivered, the commonest cause first, in the words of the service',
+    permission: 'row.read',
+    params,
+    query: z.strictObject({ which: z.enum(ROW_LISTS).default('rejected') }),
+    response: z.strictObject({
+      items: z.array(
+        z
+          .strictObject({
+            reason: z.string(),
+            message: z.string().nullable().meta({ description: "The service's own words" }),
+            rows: countSchema,
+          })
+          .meta({ id: 'RunCause' }),
+      ),
+      isMore: z.boolean().meta({ description: 'There are rarer causes that are not shown' }),
+    }),
+    errors: ['not-found', 'unavailable'],
+  }),
+  comparison: endpoint({
+    method: 'GET',
+    path: '/runs/{run}/comparison',
+    summary: 'Compares a run with the one before it of the same export and purpose',
+    permission: 'run.read',
+    params,
+    response: z.strictObject({
+      before: runSchema.nullable().meta({ description: 'Null for the first run' }),
+      change: z
+        .record(z.enum(COUNT_NAMES), z.int())
+        .nullable()
+        .meta({ description: 'How much each count is higher or lower than before' }),
+      secondsMore: z.number().nullable().meta({ description: 'How much longer it took; null where one is not over' }),
+    }),
+    errors: ['not-found'],
+  }),
+  events: endpoint({
+    method: 'GET',
+    path: '/runs/{run}/events',
+    summary:
+      'Follows a run: an event "run" with the run as /runs/{run} shows it at each change, and "end" when it is over, held, or no longer yours to see',
+    permission: 'run.read',
+    params,
+    response: 'stream',
+    media: 'text/event-stream',
+    errors: ['not-found'],
   }),
   sample: endpoint({
     method: 'GET',

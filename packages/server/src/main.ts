@@ -47,6 +47,8 @@ export interface Patchbay {
   readonly log: Logger
   /** Works on what is queued until `close`; with schedules, also starts what is due. A second call does nothing. */
   startWorker(options: { readonly withSchedules: boolean }): Promise<void>
+  /** Ends the answers that go on until somebody ends them, so that the others can be waited for. */
+  stopFollowing(): void
   close(): Promise<void>
 }
 
@@ -92,6 +94,7 @@ export async function openPatchbay(settings: Settings, options: PatchbayOptions 
       ...(options.failpoint === undefined ? {} : { failpoint: options.failpoint }),
     })
     const queue = await openQueue(store, (error) => log.warn(traceOf(error), 'trouble in the upkeep of the queue'))
+    const stopping = new AbortController()
     const limits = { memoryLimitMb: settings.memoryMb, threads: settings.threads }
     const app = makeApp({
       version: VERSION,
@@ -107,6 +110,7 @@ export async function openPatchbay(settings: Settings, options: PatchbayOptions 
         accessOf: (connection) => connectionAccess(store.db, vault, registry, connection),
       },
       uploadBytesMax: settings.uploadMaxMb * 1_000_000,
+      stopping: stopping.signal,
       jobs: {
         startRun: (tx, run, by) => enqueueRun(tx, queue, { ...run, startedBy: 'person' }, by),
         cancelRun: (tx, id, by) => cancelRun(tx, queue, id, by),
@@ -176,11 +180,13 @@ export async function openPatchbay(settings: Settings, options: PatchbayOptions 
         working.push(worker)
         if (withSchedules) {
           working.push(startScheduler({ store, queue, now: clock.now, randomBytes, onError, failpoint }))
-          working.push(startHousekeeping(store.db, folders, clock.now, onError))
+          working.push(startHousekeeping(store.db, folders, clock.now, onError, settings.runDays))
         }
         return Promise.resolve()
       },
+      stopFollowing: () => stopping.abort(),
       async close() {
+        stopping.abort()
         await Promise.all(working.map((part) => part.stop()))
         await queue.close()
         await store.close()

@@ -88,6 +88,12 @@ const TABLE = {
     readWhole(1, 256),
   ),
   runsAtOnce: setting('PATCHBAY_RUNS_AT_ONCE', 'Runs that one process works on at once', '2', readWhole(1, 64)),
+  runDays: setting(
+    'PATCHBAY_RUN_DAYS',
+    'Days for which finished runs are kept, with their rejected rows; the last run of each export stays',
+    '90',
+    readWhole(1, 36_500),
+  ),
   uploadMaxMb: setting(
     'PATCHBAY_UPLOAD_MAX_MB',
     'The largest file that can be uploaded, in megabytes',

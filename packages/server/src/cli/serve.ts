@@ -56,6 +56,7 @@ async function serve(
     )
     await untilStopped(interrupt.signal)
     patchbay.log.info({}, 'stopping')
+    patchbay.stopFollowing()
     await listening.close(GRACE_MS)
   } finally {
     await patchbay.close()

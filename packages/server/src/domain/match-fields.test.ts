@@ -65,13 +65,14 @@ test('a field whose type cannot become that of the service is not guessed', () =
   expect(shown([{ name: 'spend', label: 'Spend', type: 'number' }], [field('spend', 'decimal')])).toHaveLength(1)
 })
 
-test('what a service wants normalised or hashed comes with the guess', () => {
+test('a transform is proposed where the destination declares no form of its own, and else the engine makes it', () => {
   const transforms = (target: TargetField, name: string) =>
     matchFields([target], [field(name)]).items[0]?.match?.transforms
   expect(transforms(EMAIL, 'email')).toEqual(['trim', 'lowercase'])
-  expect(transforms({ ...EMAIL, hash: 'sha256' }, 'email')).toEqual(['trim', 'lowercase', 'hash'])
-  expect(transforms({ ...PHONE, hash: 'sha256' }, 'phone')).toEqual(['digits', 'hash'])
-  expect(transforms({ ...FIRST, hash: 'sha256' }, 'vorname')).toEqual(['trim', 'lowercase', 'hash'])
+  expect(transforms(PHONE, 'phone')).toEqual(['trim'])
+  expect(transforms(FIRST, 'vorname')).toEqual([])
+  expect(transforms({ ...EMAIL, normal: 'email', hash: 'sha256' }, 'email')).toEqual([])
+  expect(transforms({ ...PHONE, normal: 'phone-digits' }, 'phone')).toEqual([])
 })
 
 test('names are taken apart as people write them', () => {

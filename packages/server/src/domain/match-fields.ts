@@ -12,6 +12,7 @@ export interface TargetField {
   readonly type: 'text' | 'number' | 'boolean' | 'date' | 'email' | 'phone'
   readonly required?: boolean
   readonly identifier?: boolean
+  readonly normal?: string
   readonly hash?: 'sha256'
   readonly guesses?: readonly string[]
 }
@@ -119,10 +120,9 @@ function confidenceOf(because: Because): FieldMatch['confidence'] {
   return because === 'guess' || because === 'meaning' ? 'likely' : 'possible'
 }
 
-/** What services ask for before they compare: an e-mail address in one spelling, a number without its dashes. */
-function transformsFor({ type, hash }: TargetField): readonly Transform[] {
-  const hashed: readonly Transform[] = hash === undefined ? [] : ['hash']
-  if (type === 'email') return ['trim', 'lowercase', ...hashed]
-  if (type === 'phone') return hash === undefined ? ['trim'] : ['digits', ...hashed]
-  return hash === undefined ? [] : ['trim', 'lowercase', ...hashed]
+/** Only where the destination declares no form of its own: what it declares, the data engine makes of every value anyway. */
+function transformsFor({ type, normal, hash }: TargetField): readonly Transform[] {
+  if (normal !== undefined || hash !== undefined) return []
+  if (type === 'email') return ['trim', 'lowercase']
+  return type === 'phone' ? ['trim'] : []
 }

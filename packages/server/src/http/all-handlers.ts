@@ -2,6 +2,7 @@ import type { PatchbayContract } from '@patchbay/contract'
 import { makeAuditHandlers } from './audit.ts'
 import { makeConnectionHandlers } from './connections.ts'
 import { makeConnectorHandlers } from './connectors.ts'
+import { makeEventHandlers } from './events.ts'
 import { makeExportHandlers } from './exports.ts'
 import type { AllHandlers } from './handler.ts'
 import { makeKeyHandlers } from './keys.ts'
@@ -21,6 +22,7 @@ export function makeHandlers(ports: HttpPorts): AllHandlers<PatchbayContract> {
     connections: makeConnectionHandlers(ports),
     exports: makeExportHandlers(ports),
     runs: makeRunHandlers(ports),
+    events: makeEventHandlers(ports),
     keys: makeKeyHandlers(ports),
     audit: makeAuditHandlers(ports),
     system: makeSystemHandlers(ports),

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import { listEndpoints, makeOpenApi, PERMISSIONS, type Endpoint, type NamedEndpoint } from '@patchbay/contract'
 import { Hono, type Context } from 'hono'
+import { NotSignedIn } from '../access/api-key.ts'
 import { authorize } from '../access/authorize.ts'
 import { actorOf, type Identity } from '../access/identity.ts'
 import { canonicalJson } from '../domain/canonical-json.ts'
@@ -216,7 +217,18 @@ function makeCall(
     return changed
   }
   const revision = endpoint.revision === 'required' ? readRevision(context) : undefined
-  return { identity, now, signal: context.req.raw.signal, revision, by, change }
+  const again = async (): Promise<Identity | undefined> => {
+    try {
+      const found = await whoAsks(ports, context, ports.clock.now())
+      authorize(found, endpoint.permission)
+      return found
+    } catch (error) {
+      if (error instanceof Problem || error instanceof NotSignedIn) return undefined
+      throw error
+    }
+  }
+  const lastEventId = context.req.header('last-event-id')
+  return { identity, now, signal: context.req.raw.signal, revision, lastEventId, again, by, change }
 }
 
 /** Without the secrets in it: a hash of a short password is as good as the password. */
@@ -250,10 +262,7 @@ function respond(endpoint: Endpoint, given: unknown): Response {
   const status = endpoint.status ?? (endpoint.response === undefined ? 204 : 200)
   if (endpoint.response === undefined) return new Response(null, { status })
   if (endpoint.response === 'stream')
-    return new Response(given as ReadableStream<Uint8Array>, {
-      status,
-      headers: { 'content-type': 'application/octet-stream' },
-    })
+    return new Response(given as ReadableStream<Uint8Array>, { status, headers: streamHeaders(endpoint) })
   // Closed as well: an answer cannot hold a field that the contract does not name, such as a secret.
   const checked = endpoint.response.safeParse(given)
   if (!checked.success) throw new AnswerOffSchema(endpoint, checked.error)
@@ -261,6 +270,16 @@ function respond(endpoint: Endpoint, given: unknown): Response {
   const { revision } = checked.data as { readonly revision?: unknown }
   if (endpoint.revision !== undefined && typeof revision === 'number') headers.set('etag', `"${revision}"`)
   return new Response(JSON.stringify(checked.data), { status, headers })
+}
+
+function streamHeaders({ media, path }: Endpoint): Readonly<Record<string, string>> {
+  // A proxy that holds events back until there are many would make them useless.
+  if (media === 'text/event-stream') return { 'content-type': media, 'x-accel-buffering': 'no' }
+  const name = path.slice(path.lastIndexOf('/') + 1)
+  return {
+    'content-type': media === 'text/csv' ? 'text/csv; charset=utf-8' : (media ?? 'application/octet-stream'),
+    ...(media === undefined ? {} : { 'content-disposition': `attachment; filename="${name}"` }),
+  }
 }
 
 class AnswerOffSchema extends Error {

@@ -100,6 +100,7 @@ export function makeExportAidHandlers(ports: HttpPorts): Aids {
           type: target.type,
           required: target.required ?? false,
           identifier: target.identifier ?? false,
+          normal: target.normal ?? null,
           hash: target.hash ?? null,
           match: match === null ? null : matchOf(match),
           others: others.map(matchOf),

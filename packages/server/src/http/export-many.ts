@@ -12,7 +12,7 @@ import type { Call, Handlers } from './handler.ts'
 import { cursorOf, pageRequest } from './paging.ts'
 import type { HttpPorts } from './ports.ts'
 import { refuseRestored } from './refuse-restored.ts'
-import { runOf } from './runs.ts'
+import { runOf } from './run-answer.ts'
 
 type Many = Pick<Handlers<typeof contract.exports>, 'scheduleMany' | 'runMany' | 'runAll'>
 

@@ -24,7 +24,7 @@ import type { Call, Handlers } from './handler.ts'
 import { cursorOf, pageRequest, pick } from './paging.ts'
 import type { HttpPorts } from './ports.ts'
 import { refuseRestored } from './refuse-restored.ts'
-import { runOf } from './runs.ts'
+import { runOf } from './run-answer.ts'
 
 export function makeExportHandlers(ports: HttpPorts): Handlers<typeof contract.exports> {
   const { db } = ports

@@ -10,6 +10,10 @@ export interface Call {
   readonly signal: AbortSignal
   /** From If-Match; undefined where the endpoint has none, or where the request says `*`. */
   readonly revision: number | undefined
+  /** What a stream of events was left at, by whoever comes back. */
+  readonly lastEventId: string | undefined
+  /** Who asks, looked up anew: undefined when they may not do this any more. For answers that go on for long. */
+  readonly again: () => Promise<Identity | undefined>
   readonly by: By
   /**
    * Everything in one transaction, together with the memory of the request's Idempotency-Key: the same key again gives

@@ -84,7 +84,7 @@ test('rule 3: data matching comes with the fields of the service', async () => {
     ['LAND', 'country', 'certain'],
     ['BIRTHDAY', undefined, undefined],
   ])
-  expect(items[0]).toMatchObject({ hash: 'sha256', match: { transforms: ['trim', 'lowercase', 'hash'] } })
+  expect(items[0]).toMatchObject({ normal: 'email', hash: 'sha256', match: { transforms: [] } })
   expect(unmatched).toEqual(['id', 'consent', 'spend'])
   const missing = patchbay.client.exports.targetFields({ body: { connection: 'Mailing' } })
   expect(await problemOf(missing)).toMatchObject({ status: 400, path: 'destination.list' })

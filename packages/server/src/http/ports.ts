@@ -25,6 +25,8 @@ export interface HttpPorts {
   readonly uploadBytesMax: number
   readonly system: SystemPort
   readonly jobs: JobPort
+  /** The server is about to stop: what is followed ends, and whoever follows comes back. */
+  readonly stopping: AbortSignal
 }
 
 /** Everything that makes a run, or stops one: written in the caller's transaction, and done by a worker afterwards. */
@@ -165,6 +167,14 @@ export interface LakePort {
       readonly standsFor: string | null
     }[]
   >
+  /** How often each reason stands among these rows, the commonest first. */
+  groupRunRows(
+    runId: RunId,
+    source: string,
+    which: 'rejected' | 'uncertain' | 'merged' | 'suppressed',
+    limit: number,
+    signal: AbortSignal,
+  ): Promise<readonly { readonly reason: string; readonly message: string | null; readonly rows: number }[]>
   /** The first rows of one source as they would be sent; undefined where the run has none. */
   readSample(runId: RunId, source: string): Promise<readonly unknown[] | undefined>
 }

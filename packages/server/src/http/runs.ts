@@ -1,18 +1,22 @@
-import type { contract } from '@patchbay/contract'
+import { COUNT_NAMES, type contract } from '@patchbay/contract'
 import { authorizeExport } from '../access/reach.ts'
 import { readExport } from '../store/export.ts'
-import { pageRuns, readRun, type RunDetail, type RunFilter } from '../store/run.ts'
+import { findRunBefore, pageRuns, readRun, type RunDetail, type RunFilter } from '../store/run.ts'
 import type { Db } from '../store/schema.ts'
-import { readProgress } from '../store/run-journal.ts'
-import { countsSoFar, sourceNames } from './counts-so-far.ts'
+import { sourceNames } from './counts-so-far.ts'
 import type { Call, Handlers } from './handler.ts'
-import { cursorOf, cursorProblem, makeCursor, pageRequest, pick, readCursor } from './paging.ts'
+import { cursorOf, pageRequest, pick } from './paging.ts'
 import type { HttpPorts } from './ports.ts'
 import { refuseRestored } from './refuse-restored.ts'
+import { runOf, showRun } from './run-answer.ts'
+import { followRun } from './run-events.ts'
+import { makeRunRowHandlers } from './run-rows.ts'
 
 export function makeRunHandlers(ports: HttpPorts): Handlers<typeof contract.runs> {
   const { db, lake } = ports
   return {
+    ...makeRunRowHandlers(ports),
+
     async list({ query }) {
       const filter: RunFilter = {
         ...pick(query, ['search', 'status', 'startedBy', 'purpose']),
@@ -24,32 +28,25 @@ export function makeRunHandlers(ports: HttpPorts): Handlers<typeof contract.runs
       return { items: items.map(runOf), next: cursorOf(query.sort, next) }
     },
 
-    async show({ params }) {
+    show: ({ params }) => showRun(db, params.run),
+
+    async comparison({ params }) {
       const run = await readRun(db, params.run)
-      const isGoingOn = run.status === 'running' || run.status === 'held'
-      const counts = isGoingOn ? countsSoFar(run.diff, await readProgress(db, run.id)) : run.counts
-      return runOf({ ...run, counts })
+      const before = await findRunBefore(db, run)
+      if (before === undefined) return { before: null, change: null, secondsMore: null }
+      const change = Object.fromEntries(COUNT_NAMES.map((name) => [name, run.counts[name] - before.counts[name]]))
+      const [took, tookBefore] = [secondsOf(run), secondsOf(before)]
+      return {
+        before: runOf(before),
+        change: change as Record<(typeof COUNT_NAMES)[number], number>,
+        secondsMore: took === null || tookBefore === null ? null : took - tookBefore,
+      }
     },
 
-    async rows({ params, query }, { signal }) {
-      const run = await readRun(db, params.run)
-      const sources = sourceNames(run.diff)
-      const place = query.cursor === undefined ? undefined : rowPlaceOf(query.cursor, query.which, sources)
-      const items: (Awaited<ReturnType<typeof lake.readRunRows>>[number] & { readonly source: string })[] = []
-      // One more than asked for tells whether there is another page.
-      for (const source of sources.slice(place?.index ?? 0)) {
-        const after = source === sources[place?.index ?? 0] ? (place?.after ?? 0) : 0
-        const page = { after, limit: query.limit + 1 - items.length }
-        if (page.limit > 0)
-          for (const row of await lake.readRunRows(run.id, source, query.which, page, signal))
-            items.push({ source, ...row })
-      }
-      const last = items[query.limit - 1]
-      const isMore = last !== undefined && items.length > query.limit
-      return {
-        items: items.slice(0, query.limit).map(({ at: _at, ...row }) => row),
-        next: isMore ? makeCursor(query.which, last.source, String(last.at)) : null,
-      }
+    async events({ params }, call) {
+      // A run that is not there is said before the stream begins.
+      const { id } = await readRun(db, params.run)
+      return followRun(ports, id, call)
     },
 
     async sample({ params, query }) {
@@ -96,45 +93,6 @@ async function reach(db: Db, id: string, { identity }: Call): Promise<RunDetail>
   return run
 }
 
-export function runOf(run: Omit<RunDetail, 'diff'>) {
-  return {
-    id: run.id,
-    exportId: run.exportId,
-    exportName: run.exportName,
-    purpose: run.purpose,
-    status: run.status,
-    stage: run.stage,
-    stages: run.stages.map(({ stage, at }) => ({ stage, at: new Date(at).toISOString() })),
-    startedBy: run.startedBy,
-    actor: run.actor,
-    counts: { ...run.counts },
-    reason: run.reason,
-    outboxDigest: run.outboxDigest,
-    late: run.late,
-    slot: textOf(run.slot),
-    attempts: run.attempts,
-    dueAt: run.dueAt.toISOString(),
-    cancelRequestedAt: textOf(run.cancelRequestedAt),
-    approvedBy: run.approvedBy,
-    approvedAt: textOf(run.approvedAt),
-    retryOf: run.retryOf,
-    createdAt: run.createdAt.toISOString(),
-    startedAt: textOf(run.startedAt),
-    finishedAt: textOf(run.finishedAt),
-  }
-}
-
-function textOf(date: Date | null): string | null {
-  return date?.toISOString() ?? null
-}
-
-function rowPlaceOf(
-  cursor: string,
-  which: string,
-  sources: readonly string[],
-): { readonly index: number; readonly after: number } {
-  const [list, source = '', at = ''] = readCursor(cursor, 3)
-  const index = sources.indexOf(source)
-  if (list !== which || index < 0 || !/^\d{1,15}$/.test(at)) throw cursorProblem()
-  return { index, after: Number(at) }
+function secondsOf({ startedAt, finishedAt }: RunDetail): number | null {
+  return startedAt === null || finishedAt === null ? null : (finishedAt.getTime() - startedAt.getTime()) / 1000
 }

@@ -52,6 +52,31 @@ export async function readRunRows(
   }))
 }
 
+/** How often each reason and message stands among the rows of one kind, the commonest first. */
+export async function groupRunRows(
+  db: DuckDb,
+  runFolder: string,
+  source: string,
+  which: RunRowKind,
+  limit: number,
+): Promise<readonly { readonly reason: string; readonly message: string | null; readonly rows: number }[]> {
+  const files = sourceFilesIn(runFolder, source)
+  const isAnswer = which === 'rejected' || which === 'uncertain'
+  const path = isAnswer ? files.rejects : files.setAside
+  if (!(await isThere(path))) return []
+  const columns = isAnswer
+    ? `reason, message FROM ${parquetFiles([path])} WHERE status = ${quoteText(which)}`
+    : `reason, CAST(NULL AS VARCHAR) AS message FROM ${parquetFiles([path])} WHERE place = ${quoteText(which)}`
+  const rows = await db.rows(
+    `SELECT reason, message, count(*) AS n FROM (SELECT ${columns}) GROUP BY ALL ORDER BY n DESC, reason, message LIMIT ${Math.trunc(limit)}`,
+  )
+  return rows.map((row) => ({
+    reason: String(row['reason']),
+    message: textOrNull(row['message']),
+    rows: Number(row['n']),
+  }))
+}
+
 function textOrNull(value: unknown): string | null {
   return typeof value === 'string' ? value : null
 }

@@ -30,7 +30,7 @@ test('what nothing refers to goes, and nothing else', async () => {
   writeFileSync(join(folders.uploads, 'not-ours.txt'), 'somebody else')
   mkdirSync(join(folders.lake, 'runs', `run_${'a'.repeat(20)}`), { recursive: true })
 
-  await cleanUp(store.db, folders, new Date())
+  await cleanUp(store.db, folders, new Date(), 90)
   const versions = (await client.tables.versions({ params: { table: table.id } })).items.map(({ version }) => version)
   expect(versions).toEqual([6, 5, 4])
   expect(readdirSync(join(folders.lake, 'tables', table.id)).toSorted()).toEqual(['4', '5', '6'])
@@ -38,10 +38,29 @@ test('what nothing refers to goes, and nothing else', async () => {
   expect(readdirSync(folders.uploads).toSorted()).toEqual(['not-ours.txt', waiting])
   expect((await client.tables.rows({ params: { table: table.id } })).items).toHaveLength(5)
 
-  await cleanUp(store.db, folders, new Date(Date.now() + 2 * 86_400_000))
+  await cleanUp(store.db, folders, new Date(Date.now() + 2 * 86_400_000), 90)
   expect(existsSync(join(folders.uploads, waiting))).toBe(false)
   expect(await patchbay.ended(await client.exports.run({ params: { export: target.id } }))).toMatchObject({
     status: 'successful',
     counts: { unchanged: 5 },
   })
+})
+
+test('runs are kept for the days that are set: after that only what an export stands on', async () => {
+  const { client, settings, store } = patchbay
+  const folders = {
+    lake: join(settings.dataFolder, 'lake'),
+    uploads: join(settings.dataFolder, 'uploads'),
+    spill: join(settings.dataFolder, 'spill'),
+  }
+  const params = { export: 'Customers out' }
+  await patchbay.ended(await client.exports.preview({ params }))
+  const last = await patchbay.ended(await client.exports.run({ params }))
+  const in40Days = new Date(Date.now() + 40 * 86_400_000)
+  await cleanUp(store.db, folders, in40Days, 41)
+  expect((await client.runs.list()).items.length).toBeGreaterThan(2)
+  await cleanUp(store.db, folders, in40Days, 39)
+  expect((await client.runs.list()).items.map(({ id }) => id)).toEqual([last.id])
+  expect((await client.exports.show({ params })).lastRun?.id).toBe(last.id)
+  expect(await patchbay.ended(await client.exports.run({ params }))).toMatchObject({ counts: { unchanged: 5 } })
 })

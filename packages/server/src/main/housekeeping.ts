@@ -3,16 +3,16 @@ import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isId, type TableId } from '../domain/ids.ts'
 import { removeUnreferenced } from '../lake/retention.ts'
+import { forgetChanges } from '../store/change.ts'
 import { forgetIdempotency } from '../store/idempotency.ts'
 import { keepSet } from '../store/keep-set.ts'
+import { forgetRuns } from '../store/run.ts'
 import type { Db } from '../store/schema.ts'
 import { forgetVersions } from '../store/table.ts'
 import { removeExpiredUploads } from '../store/upload.ts'
 import type { LakeFolders } from './lake-port.ts'
 
 const DAY_MS = 86_400_000
-/** Finished runs keep their lists of rejected rows for so long. */
-const RUN_DAYS = 90
 const EVERY_MS = 3_600_000
 
 export interface Housekeeping {
@@ -24,6 +24,7 @@ export function startHousekeeping(
   folders: LakeFolders,
   now: () => Date,
   onError: (error: unknown) => void,
+  runDays: number,
 ): Housekeeping {
   let isStopped = false
   let timer: NodeJS.Timeout | undefined
@@ -31,7 +32,7 @@ export function startHousekeeping(
   const again = (delayMs: number): void => {
     if (isStopped) return
     timer = setTimeout(() => {
-      working = cleanUp(db, folders, now()).catch(onError)
+      working = cleanUp(db, folders, now(), runDays).catch(onError)
       void working.then(() => again(EVERY_MS))
     }, delayMs)
     timer.unref()
@@ -47,10 +48,14 @@ export function startHousekeeping(
   }
 }
 
-export async function cleanUp(db: Db, folders: LakeFolders, now: Date): Promise<void> {
+/** Finished runs are kept for so many days, with their lists of rejected rows. */
+export async function cleanUp(db: Db, folders: LakeFolders, now: Date, runDays: number): Promise<void> {
+  const runsSince = new Date(now.getTime() - runDays * DAY_MS)
+  await forgetRuns(db, runsSince)
+  await forgetChanges(db, new Date(now.getTime() - DAY_MS))
   await forgetIdempotency(db, new Date(now.getTime() - DAY_MS))
   await removeExpiredUploads(db, now)
-  const kept = await db.transaction().execute((tx) => keepSet(tx, new Date(now.getTime() - RUN_DAYS * DAY_MS)))
+  const kept = await db.transaction().execute((tx) => keepSet(tx, runsSince))
   const versions = new Set(
     [...kept.tableVersions].flatMap(([table, of]) => [...of].map((version) => `tables/${table}/${version}`)),
   )

@@ -9,7 +9,7 @@ import { startDuckDb } from '../lake/duckdb-process.ts'
 import { importTable } from '../lake/import-table.ts'
 import type { ImportSource } from '../lake/import-source.ts'
 import { detectFormat, inspectFile } from '../lake/inspect-file.ts'
-import { readRunRows, readSample } from '../lake/read-run.ts'
+import { groupRunRows, readRunRows, readSample } from '../lake/read-run.ts'
 import { countMembers, readMembers } from '../lake/read-segment.ts'
 import { cellOf, profileTableField, readTableRows } from '../lake/read-table.ts'
 
@@ -110,6 +110,11 @@ export function makeLakePort(folders: LakeFolders, limits: EngineLimits): LakePo
       const folder = join(folders.lake, 'runs', runId)
       if (!existsSync(folder)) return []
       return ask([folder], signal, (db) => readRunRows(db, folder, source, which, after, limit))
+    },
+    async groupRunRows(runId, source, which, limit, signal) {
+      const folder = join(folders.lake, 'runs', runId)
+      if (!existsSync(folder)) return []
+      return ask([folder], signal, (db) => groupRunRows(db, folder, source, which, limit))
     },
     readSample: (runId, source) => readSample(join(folders.lake, 'runs', runId), source),
     readMembers: (selection, limit, signal) =>

@@ -144,6 +144,15 @@ export async function readProgress(
     .executeTakeFirstOrThrow()
 }
 
+/** How many rows were answered within the last minute, and over how many seconds: for the rate, and the time that is left. */
+export async function readRate(db: Db, runId: string): Promise<{ readonly rows: number; readonly seconds: number }> {
+  const { rows } = await sql<{ answered: number; seconds: number }>`
+    SELECT coalesce(sum(accepted + rejected + uncertain), 0)::bigint AS answered,
+           coalesce(extract(epoch FROM now() - min(intended_at)), 0)::float8 AS seconds
+      FROM run_journal WHERE run_id = ${runId} AND answered_at > now() - interval '1 minute'`.execute(db)
+  return { rows: rows[0]?.answered ?? 0, seconds: rows[0]?.seconds ?? 0 }
+}
+
 /**
  * Files that may stand under their final names although no settled run says so: a run that was not settled had begun to
  * publish them.

@@ -101,6 +101,40 @@ export async function readRun(db: Db, id: string): Promise<RunDetail> {
   return { ...runOf(row), diff: row.diff }
 }
 
+/** The run of the same export and purpose that was asked for before this one. */
+export async function findRunBefore(db: Db, run: RunDetail): Promise<RunDetail | undefined> {
+  const row = await selectRuns(db)
+    .select('run.diff')
+    .where('run.export_id', '=', run.exportId)
+    .where('run.purpose', '=', run.purpose)
+    .where('run.status', '<>', 'skipped')
+    .where(sql<boolean>`(run.created_at, run.id) < (SELECT created_at, id FROM run AS this WHERE this.id = ${run.id})`)
+    .orderBy('run.created_at', 'desc')
+    .orderBy('run.id', 'desc')
+    .limit(1)
+    .executeTakeFirst()
+  return row === undefined ? undefined : { ...runOf(row), diff: row.diff }
+}
+
+const FORGOTTEN_AT_ONCE = 500
+
+/**
+ * Forgets runs that are older, with their journals; gives how many. What the export still stands on stays: its newest run that
+ * delivers, runs that are not over, and one that broke off and is to be resumed. Whole batches at a time, so that the store is
+ * never held up for long.
+ */
+export async function forgetRuns(db: Db, before: Date): Promise<number> {
+  const { rows } = await sql<{ id: string }>`
+    DELETE FROM run WHERE id IN (
+      SELECT run.id FROM run
+       WHERE run.created_at < ${before} AND run.status NOT IN ('queued', 'running', 'held', 'failed-retrying')
+         AND NOT (run.status = 'failed' AND run.settled_at IS NULL)
+         AND NOT EXISTS (SELECT FROM export_last_run AS last WHERE last.run_id = run.id)
+       ORDER BY run.created_at LIMIT ${FORGOTTEN_AT_ONCE})
+    RETURNING id`.execute(db)
+  return rows.length < FORGOTTEN_AT_ONCE ? rows.length : rows.length + (await forgetRuns(db, before))
+}
+
 export interface RunFilter {
   readonly exportId?: ExportId
   readonly status?: RunStatus

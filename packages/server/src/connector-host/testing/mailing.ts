@@ -2,11 +2,23 @@ import { ConnectionRefused, defineConnector, RateLimited, Unavailable } from '@p
 
 export const HOST = 'mail.internal.example'
 
+const EMAIL = {
+  name: 'EMAIL',
+  label: 'E-mail',
+  type: 'email',
+  required: true,
+  identifier: true,
+  normal: 'email',
+  hash: 'sha256',
+} as const
+
 /** A mail service with lists and fields of its own, for tests: what is searched for says how it behaves. */
 export function makeMailing() {
   /** What was searched for, and which of these questions were canceled. */
   const asked: string[] = []
   const ended: string[] = []
+  /** How it takes rows: countries that it refuses, each in its own words, and something to do before each batch. */
+  const service: { refuses: Record<string, string>; beforeBatch?: () => Promise<void> } = { refuses: {} }
   const mailing = defineConnector({
     id: 'test-mailing',
     name: 'Test mailing',
@@ -24,7 +36,7 @@ export function makeMailing() {
         name: 'List',
         modes: ['upsert'],
         removal: 'Nothing is removed.',
-        limits: { rowsPerBatch: 10, bytesPerBatch: 1_000_000, batchesInFlight: 1, rowsMin: 3, rowsMax: 4 },
+        limits: { rowsPerBatch: 1, bytesPerBatch: 1_000_000, batchesInFlight: 1, rowsMin: 3, rowsMax: 4 },
         fields: { list: { kind: 'lookup', label: 'List' }, note: { kind: 'text', label: 'Note', optional: true } },
         repeat: () => ({ kind: 'harmless' }),
         lookups: {
@@ -46,14 +58,26 @@ export function makeMailing() {
             return [{ value: 'a', label: `Autumn ${search}` }]
           },
         },
+        fixedFields: [EMAIL],
         targetFields: () => [
-          { name: 'EMAIL', label: 'E-mail', type: 'email', required: true, identifier: true, hash: 'sha256' },
+          EMAIL,
           { name: 'LAND', label: 'Country', type: 'text' },
           { name: 'BIRTHDAY', label: 'Birthday', type: 'date' },
         ],
-        open: () => ({ deliver: () => Promise.resolve([]), close: () => Promise.resolve() }),
+        open: () => ({
+          async deliver({ changes }) {
+            await service.beforeBatch?.()
+            return changes.map(({ key, fields }) => {
+              const refused = service.refuses[String(fields['LAND'])]
+              return refused === undefined
+                ? { key, status: 'accepted' as const }
+                : { key, status: 'rejected' as const, reason: 'not-allowed' as const, message: refused }
+            })
+          },
+          close: () => Promise.resolve(),
+        }),
       },
     },
   })
-  return { mailing, asked, ended }
+  return { mailing, asked, ended, service }
 }
