@@ -1,6 +1,7 @@
 /** Every connector that comes with Patchbay, in the order in which Discover shows them. */
 import type { Connector } from '@patchbay/connector-sdk'
 import { amazonS3 } from './amazon-s3/index.ts'
+import { klaviyo } from './klaviyo/index.ts'
 import { localFolder } from './local-folder/index.ts'
 import { metaCustomAudiences } from './meta-custom-audiences/index.ts'
 import { postgresql } from './postgresql/index.ts'
@@ -13,5 +14,6 @@ export const connectors: readonly Connector[] = [
   amazonS3,
   postgresql,
   webhook,
+  klaviyo,
   metaCustomAudiences,
 ] // prettier-ignore
