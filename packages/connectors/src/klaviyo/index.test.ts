@@ -1,6 +1,7 @@
 import type { Batch, Change, CheckStep, RowAnswer, RowDelivery, RowKey } from '@patchbay/connector-sdk'
 import { answersOf, assertConnector, makeTestContext } from '@patchbay/connector-sdk/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { readContract } from '../../test-servers/contract/contract.ts'
 import { startFakeKlaviyo, type FakeKlaviyo, type FakeList } from './fake-klaviyo.ts'
 import { klaviyo, klaviyoConnectorAt } from './index.ts'
 
@@ -12,7 +13,14 @@ beforeEach(async () => {
   fake = await startFakeKlaviyo()
   list = fake.addList('Newsletter')
 })
-afterEach(() => fake.stop())
+const contract = readContract('klaviyo', { files: ['klaviyo.json'] })
+afterEach(async () => {
+  await fake.stop()
+  const faults = fake.requests.flatMap(
+    ({ path, query, ...request }) => contract?.check({ url: `${path}?${query.toString()}`, ...request }) ?? [],
+  )
+  if (faults.length > 0) throw new Error(`Klaviyo's contract does not allow: ${[...new Set(faults)].join('\n')}`)
+})
 
 const contextFor = (apiKey = KEY) =>
   makeTestContext(klaviyoConnectorAt(fake.origin), { settings: {}, secrets: { apiKey } })

@@ -19,7 +19,7 @@ export interface MetaRequest {
   readonly path: string
   readonly query: URLSearchParams
   readonly body: string
-  readonly authorization: string
+  readonly headers: IncomingMessage['headers']
 }
 
 /** What the next requests get instead of a true answer. */
@@ -99,7 +99,7 @@ export async function startFakeMeta(
   } // prettier-ignore
 
   const answer = (request: MetaRequest): Answer => {
-    const token = request.authorization.replace('Bearer ', '')
+    const token = request.headers.authorization?.replace('Bearer ', '') ?? ''
     if (!tokens.has(token)) return refusal(400, { message: 'Error validating access token', type: 'OAuthException', code: 190, error_subcode: 463 })
     const path = request.path.slice(VERSION.length)
     if (path === '/me') return ok({ id: '10001', name: 'Ana Souza' })
@@ -136,7 +136,7 @@ export async function startFakeMeta(
       path: url.pathname,
       query: url.searchParams,
       body,
-      authorization: incoming.headers.authorization ?? '',
+      headers: incoming.headers,
     }
     count += 1
     if (options.forgetful !== true) requests.push(request)

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Batch, Change, CheckStep, RowAnswer, RowDelivery, RowKey } from '@patchbay/connector-sdk'
 import { answersOf, assertConnector, makeTestContext } from '@patchbay/connector-sdk/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { readContract } from '../../test-servers/contract/contract.ts'
 import { startFakeMeta, type FakeMeta } from './fake-meta.ts'
 import { metaCustomAudiences, metaCustomAudiencesAt } from './index.ts'
 
@@ -12,7 +13,41 @@ let meta: FakeMeta
 beforeEach(async () => {
   meta = await startFakeMeta()
 })
-afterEach(() => meta.stop())
+const text = (name: string) => ({ in: 'query', name, required: false, schema: { type: 'string' } })
+/** What the Graph API takes everywhere, and what of it the pruned contract leaves out. */
+const contract = readContract('meta', {
+  files: ['custom_audiences.json'],
+  supplement: {
+    paths: {
+      '/me': { get: { parameters: [text('fields')], responses: {} } },
+      '/me/permissions': { get: { parameters: [], responses: {} } },
+      '/{custom_audience_id}': {
+        get: {
+          parameters: [
+            { in: 'path', name: 'custom_audience_id', required: true, schema: { type: 'string' } },
+            text('fields'),
+          ],
+        },
+      },
+      '/act_{ad_account_id}/customaudiences': {
+        get: {
+          parameters: [
+            { in: 'path', name: 'ad_account_id', required: true, schema: { type: 'string' } },
+            ...['fields', 'limit', 'after'].map(text),
+          ],
+        },
+      },
+    },
+  },
+})
+afterEach(async () => {
+  await meta.stop()
+  const faults = meta.requests.flatMap(
+    ({ path, query, method, body, headers }) =>
+      contract?.check({ url: `${path}?${query.toString()}`, method, headers, body }) ?? [],
+  )
+  if (faults.length > 0) throw new Error(`Meta's contract does not allow: ${[...new Set(faults)].join('\n')}`)
+})
 
 const contextFor = (settings: Record<string, string> = {}, token = TOKEN) =>
   makeTestContext(metaCustomAudiencesAt(meta.origin), {
