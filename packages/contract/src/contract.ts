@@ -7,6 +7,7 @@ import { exports } from './exports.ts'
 import { keys } from './keys.ts'
 import { runs } from './runs.ts'
 import { segments } from './segments.ts'
+import { serviceSignIns } from './service-sign-ins.ts'
 import { system } from './system.ts'
 import { tables, uploads } from './tables.ts'
 
@@ -17,6 +18,7 @@ export const contract = {
   segments,
   connectors,
   connections,
+  serviceSignIns,
   exports,
   runs,
   events,

@@ -9,6 +9,7 @@ const ID_OF = {
   run: 'run',
   key: 'key',
   upload: 'upl',
+  attempt: 'att',
 } as const
 
 export type IdKind = keyof typeof ID_OF

@@ -9,7 +9,9 @@ import { sql } from 'kysely'
 import { pino, type Logger } from 'pino'
 import { parseAllowedHosts } from './connector-host/allow-hosts.ts'
 import { checkFileRoots } from './connector-host/file-roots.ts'
+import type { ConnectionAccess } from './connector-host/context.ts'
 import { makeConnectorHost } from './connector-host/host.ts'
+import { readOperatorClients } from './connector-host/oauth/client.ts'
 import { makeRegistry } from './connector-host/registry.ts'
 import { makeApp } from './http/app.ts'
 import { makeWatch, traceOf } from './http/watch.ts'
@@ -17,6 +19,7 @@ import type { AppEnv } from './http/who-asks.ts'
 import { backupStream } from './main/backup.ts'
 import { connectionAccess } from './main/connection-access.ts'
 import { describeSystem } from './main/describe-system.ts'
+import { makeServiceSignIn } from './main/service-sign-in.ts'
 import { makeLakePort } from './main/lake-port.ts'
 import { VERSION } from './main/version.ts'
 import { runExport } from './engine/run-export.ts'
@@ -36,6 +39,7 @@ import { appendAudit } from './store/audit.ts'
 import { rememberConnectors } from './store/connection-list.ts'
 import { anchorPath, readAnchor } from './store/audit-anchor.ts'
 import { addFirstDataKey, listDataKeys } from './store/data-key.ts'
+import type { Connection } from './domain/connection.ts'
 import type { RunId } from './domain/ids.ts'
 import type { Tx } from './store/schema.ts'
 import { openStore, type Store } from './store/open-store.ts'
@@ -85,14 +89,22 @@ export async function openPatchbay(settings: Settings, options: PatchbayOptions 
       },
       randomBytes,
     })
+    const { oauthClients: clientsFile } = settings
+    const oauthClients =
+      clientsFile === undefined
+        ? new Map()
+        : checked('PATCHBAY_OAUTH_CLIENTS', () => readOperatorClients(clientsFile, registry.connectors))
     const host = makeConnectorHost({
       rules,
+      oauthClients,
       fileRoots,
       spoolFolder: join(folders.lake, 'runs'),
       log,
       now: clock.now,
       ...(options.failpoint === undefined ? {} : { failpoint: options.failpoint }),
     })
+    const parts = { db: store.db, vault, registry, now: clock.now }
+    const accessOf = (connection: Connection): ConnectionAccess => connectionAccess(parts, connection)
     const queue = await openQueue(store, (error) => log.warn(traceOf(error), 'trouble in the upkeep of the queue'))
     const stopping = new AbortController()
     const limits = { memoryLimitMb: settings.memoryMb, threads: settings.threads }
@@ -107,8 +119,9 @@ export async function openPatchbay(settings: Settings, options: PatchbayOptions 
       host,
       secrets: {
         seal: (place, text) => vault.seal(text, place),
-        accessOf: (connection) => connectionAccess(store.db, vault, registry, connection),
+        accessOf,
       },
+      serviceSignIn: makeServiceSignIn({ ...parts, host, accessOf, publicUrl: settings.publicUrl }),
       uploadBytesMax: settings.uploadMaxMb * 1_000_000,
       stopping: stopping.signal,
       jobs: {
@@ -153,7 +166,7 @@ export async function openPatchbay(settings: Settings, options: PatchbayOptions 
         randomBytes,
       }),
       lake: makeEngineLake(folders.lake, limits),
-      destinations: makeDestinations(store.db, vault, registry, host),
+      destinations: makeDestinations(parts, host),
       clock: makeClock(clock.now),
       random: Math.random,
       failpoint,

@@ -74,6 +74,16 @@ const TABLE = {
     '',
     (text) => text,
   ),
+  publicUrl: optional(
+    'PATCHBAY_PUBLIC_URL',
+    'The address at which browsers reach this server. Services send people back to /oauth/callback below it',
+    readUrl,
+  ),
+  oauthClients: optional(
+    'PATCHBAY_OAUTH_CLIENTS',
+    'A file with the applications that you registered at services: { "hubspot": { "id": "…", "secret": "…" } }',
+    readPath,
+  ),
   log: setting('PATCHBAY_LOG', `How much is logged: ${LOG_LEVELS.join(', ')}`, 'info', readLogLevel),
   memoryMb: setting(
     'PATCHBAY_MEMORY_MB',

@@ -1,6 +1,5 @@
 /** Builds what a connector gets to touch: see `Context` in the SDK. */
 import {
-  ConnectionRefused,
   SettingsInvalid,
   type Connector,
   type Context,
@@ -15,7 +14,9 @@ import { openFolder } from './folder.ts'
 import { makeSettingsHider } from './hide-settings.ts'
 import type { ConnectorHost } from './host.ts'
 import { makeLog } from './log.ts'
-import { makeRedactor, type Redactor } from './redact.ts'
+import type { GrantPort } from './oauth/grant.ts'
+import { tokensOf } from './oauth/tokens-of.ts'
+import { makeGrowingRedactor, type Redactor } from './redact.ts'
 import { makeSecret } from './secret.ts'
 import { makeSignIn, type TokenSource } from './sign-in.ts'
 
@@ -26,6 +27,8 @@ export interface ConnectionAccess {
   readonly settings: FieldValues
   /** Opens one sealed secret; undefined where none is stored. What it throws is passed on. */
   readonly readSecret: (field: string) => Promise<string | undefined>
+  /** The sign-in as somebody; a connection that was not saved yet has none. */
+  readonly grants?: GrantPort
 }
 
 export interface HostedContext {
@@ -42,23 +45,24 @@ export async function makeContext(
   signal: AbortSignal,
   /** Verify speaks to Administrators; everybody who may see a run reads what is said of it. */
   audience: 'administrators' | 'everybody',
+  /** In place of what is stored: the token of a sign-in that is just going on. */
+  given?: TokenSource,
 ): Promise<HostedContext> {
-  // Parsed again at each use: a connector may have been upgraded, and a row in the store may have been edited.
-  const values = checkedValues(connector, connection.settings)
-  const secrets = await readSecrets(connector.settings, values, connection)
-  const settings = {
-    ...values,
-    ...Object.fromEntries(Object.entries(secrets).map(([name, text]): [string, Secret] => [name, makeSecret(text)])),
-  } as Values<Fields>
-  const plain = makeRedactor(Object.values(secrets))
+  const { settings, values, secrets } = await openSettings(connector, connection)
+  const plain = makeGrowingRedactor(Object.values(secrets))
   const redactor =
     audience === 'administrators'
       ? plain
-      : makeRedactor(Object.values(secrets), makeSettingsHider(connector.settings, values))
+      : makeGrowingRedactor(Object.values(secrets), makeSettingsHider(connector.settings, values))
+  const hide = (secret: string): void => {
+    plain.add(secret)
+    redactor.add(secret)
+  }
+  const tokens = given ?? (await tokensOf(host, connector, connection, { settings, hide, signal }))
   const { pacer, requestsInFlight } = host.pacerOf(connector, connection.connectionId)
   const { fetch, close } = makeFetch({
     rules: host.rules,
-    signIn: makeSignIn(connector, settings, NO_TOKENS),
+    signIn: makeSignIn(connector, settings, tokens),
     pacer,
     requestsInFlight,
     signal,
@@ -70,6 +74,7 @@ export async function makeContext(
   const names = { connector: connector.id, connection: connection.connectionId }
   const context: Context = {
     settings,
+    account: tokens.account,
     fetch,
     connect: ({ host: name, port }) => openSocket({ host: name, port, signal }, host.rules),
     folder: (path) => openFolder(path, { roots: host.fileRoots, spoolFolder: host.spoolFolder, signal }),
@@ -80,10 +85,20 @@ export async function makeContext(
   return { context, redactor, close }
 }
 
-const NO_TOKENS: TokenSource = {
-  account: undefined,
-  accessToken: () =>
-    Promise.reject(new ConnectionRefused('Nobody has signed in over this connection yet', { step: 'signed-in' })),
+/** The settings as a connector sees them, with the secrets that they show. */
+export async function openSettings(
+  connector: Connector,
+  connection: ConnectionAccess,
+): Promise<{
+  readonly settings: Values<Fields>
+  readonly values: FieldValues
+  readonly secrets: Readonly<Record<string, string>>
+}> {
+  // Parsed again at each use: a connector may have been upgraded, and a row in the store may have been edited.
+  const values = checkedValues(connector, connection.settings)
+  const secrets = await readSecrets(connector.settings, values, connection)
+  const hidden = Object.entries(secrets).map(([name, text]): [string, Secret] => [name, makeSecret(text)])
+  return { settings: { ...values, ...Object.fromEntries(hidden) }, values, secrets }
 }
 
 function checkedValues(connector: Connector, settings: FieldValues): FieldValues {

@@ -11,6 +11,7 @@ import { ConnectionRefused, Unavailable } from '@patchbay/connector-sdk'
 import { isLoopback } from './address.ts'
 import { refusal, type AllowedHost } from './allow-hosts.ts'
 import { canonical, parseAddress, parseHost, type Address, type Host } from './host-name.ts'
+import { unlessAborted } from './unless-aborted.ts'
 
 export interface EgressRules {
   readonly allowed: readonly AllowedHost[]
@@ -156,15 +157,6 @@ function connectToFirst(addresses: readonly Address[], port: number, limit: Abor
   }
   limit.addEventListener('abort', giveUp, { once: true })
   startNext()
-  return promise
-}
-
-/** For what cannot be stopped itself, as a question to the name server: it is left behind. */
-function unlessAborted<T>(work: Promise<T>, limit: AbortSignal): Promise<T> {
-  const { promise, resolve, reject } = Promise.withResolvers<T>()
-  const giveUp = (): void => reject(limit.reason as Error)
-  limit.addEventListener('abort', giveUp, { once: true })
-  work.then(resolve, reject).finally(() => limit.removeEventListener('abort', giveUp))
   return promise
 }
 

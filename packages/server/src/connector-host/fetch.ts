@@ -53,23 +53,29 @@ export function makeFetch(options: FetchOptions): {
 
   const fetch: Context['fetch'] = async (target, init = {}) => {
     const url = readUrl(target)
-    const headers = {
-      ...checkedHeaders(init.headers ?? {}, options.signIn.maySign(url)),
-      ...(await options.signIn.headers(url)),
-      'accept-encoding': ACCEPT_ENCODING,
-    }
+    const own = checkedHeaders(init.headers ?? {}, options.signIn.maySign(url))
     const body = typeof init.body === 'string' ? Buffer.from(init.body, 'utf8') : init.body
-    const leave = await options.pacer.enter(options.signal)
-    try {
-      const raw = await exchange(agent, { url, method: init.method ?? 'GET', headers, body }, options)
-      const answer = await readAnswer(raw, url.host)
-      if (init.accept?.includes(answer.status) !== true) {
-        judge(answer, url.host, options, body === undefined ? wordsOf(answer) : '')
+    const send = async (proof: Readonly<Record<string, string>>): Promise<FetchAnswer> => {
+      const headers = { ...own, ...proof, 'accept-encoding': ACCEPT_ENCODING }
+      const leave = await options.pacer.enter(options.signal)
+      try {
+        return await readAnswer(
+          await exchange(agent, { url, method: init.method ?? 'GET', headers, body }, options),
+          url.host,
+        )
+      } finally {
+        leave()
       }
-      return answer
-    } finally {
-      leave()
     }
+    const proof = await options.signIn.headers(url)
+    let answer = await send(proof)
+    // Nothing of it was taken, so it may be sent again: once, with a token that the service gave since.
+    if (answer.status === 401 && (await options.signIn.renew(proof)))
+      answer = await send(await options.signIn.headers(url))
+    if (init.accept?.includes(answer.status) !== true) {
+      judge(answer, url.host, options, body === undefined ? wordsOf(answer) : '')
+    }
+    return answer
   }
   return { fetch, close: () => agent.destroy() }
 }

@@ -5,6 +5,8 @@ import type { EgressRules } from './egress.ts'
 import type { ExchangePoint } from './exchange.ts'
 import type { FileRoots } from './file-roots.ts'
 import type { HostLog } from './log.ts'
+import type { ClientTokens } from './oauth/kept-token.ts'
+import type { OperatorClients } from './oauth/client.ts'
 import { Pacer, type Limits, type Ticks } from './pacer.ts'
 
 export interface HostOptions {
@@ -16,6 +18,8 @@ export interface HostOptions {
   readonly now?: () => Date
   readonly ticks?: Ticks
   readonly timeouts?: Partial<Timeouts>
+  /** Applications that the operator registered, for connectors whose sign-in takes them. */
+  readonly oauthClients?: OperatorClients
   /** Only where the proof armed one: it makes two writes of each body. */
   readonly failpoint?: (point: ExchangePoint) => void | Promise<void>
 }
@@ -29,8 +33,12 @@ export interface Timeouts {
   readonly checkMs: number
 }
 
-export interface ConnectorHost extends Omit<HostOptions, 'now' | 'ticks' | 'timeouts'> {
+export interface ConnectorHost extends Omit<HostOptions, 'now' | 'ticks' | 'timeouts' | 'oauthClients'> {
   readonly now: () => Date
+  readonly oauthClients: OperatorClients
+  /** Refreshes of tokens under way, by connection, and tokens of applications: what this process shares. */
+  readonly refreshes: Map<string, Promise<void>>
+  readonly clientTokens: ClientTokens
   readonly timeouts: Timeouts
   /** The one pacer of a connection: everything that uses it in this process shares its limits. */
   pacerOf(connector: Connector, connectionId: string): { readonly pacer: Pacer; readonly requestsInFlight: number }
@@ -46,7 +54,10 @@ export function makeConnectorHost(options: HostOptions): ConnectorHost {
   const { now = () => new Date(), ticks = systemTicks, timeouts = {}, ...rest } = options
   const pacers = new Map<string, Pacer>()
   return {
+    oauthClients: new Map(),
     ...rest,
+    refreshes: new Map(),
+    clientTokens: new Map(),
     now,
     timeouts: { ...TIMEOUTS, ...timeouts },
     pacerOf(connector, connectionId) {

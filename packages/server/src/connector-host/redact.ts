@@ -41,6 +41,29 @@ export function makeRedactor(
   }
 }
 
+export interface GrowingRedactor extends Redactor {
+  /** Another secret that has to be hidden from now on, such as a token that was just handed out. */
+  readonly add: (secret: string) => void
+}
+
+export function makeGrowingRedactor(
+  secrets: readonly string[],
+  hideMore: (text: string) => string = (text) => text,
+): GrowingRedactor {
+  const known = new Set(secrets)
+  let built: Redactor | undefined
+  const redactor = (): Redactor => (built ??= makeRedactor([...known], hideMore))
+  return {
+    redact: (text) => redactor().redact(text),
+    hideSecrets: (text) => redactor().hideSecrets(text),
+    add(secret) {
+      if (known.has(secret)) return
+      known.add(secret)
+      built = undefined
+    },
+  }
+}
+
 export function redact(text: string, secrets: readonly string[]): string {
   return makeRedactor(secrets).redact(text)
 }

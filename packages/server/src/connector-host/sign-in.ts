@@ -17,16 +17,18 @@ export interface SignIn {
   readonly headers: (url: URL) => MaybePromise<Readonly<Record<string, string>>>
   /** Whether the connector may set `authorization` itself. */
   readonly maySign: (url: URL) => boolean
+  /** After a 401, which took nothing: whether there is another proof than this one to try. */
+  readonly renew: (refused: Readonly<Record<string, string>>) => Promise<boolean>
 }
 
 /** The token of `oauth2` and `client-credentials`, and who consented to it. */
 export interface TokenSource {
   readonly account: Account | undefined
-  /** One that is good now. Throws `ConnectionRefused` where a person has to sign in first. */
-  readonly accessToken: () => Promise<Secret>
+  /** One that is good now, and not the one that was just refused. Throws `ConnectionRefused` where a person has to sign in first. */
+  readonly accessToken: (refused?: string) => Promise<Secret>
 }
 
-const NOTHING: SignIn = { headers: () => ({}), maySign: () => false }
+const NOTHING: SignIn = { headers: () => ({}), maySign: () => false, renew: () => Promise.resolve(false) }
 
 export function makeSignIn(connector: Connector, settings: Values<Fields>, tokens: TokenSource): SignIn {
   const method = signInMethod(connector.auth, settings)
@@ -50,12 +52,19 @@ export function makeSignIn(connector: Connector, settings: Values<Fields>, token
     case 'oauth2':
     case 'client-credentials': {
       const own = new Set(method.origins(settings, tokens.account).map(originOf))
+      const tokenOf = new WeakMap<object, string>()
       return {
         ...NOTHING,
         async headers(url) {
           if (!own.has(url.origin)) return {}
           const token = await tokens.accessToken()
-          return signInHeaders(method.headers?.(token, url) ?? { authorization: `Bearer ${token.reveal()}` })
+          const headers = signInHeaders(method.headers?.(token, url) ?? { authorization: `Bearer ${token.reveal()}` })
+          tokenOf.set(headers, token.reveal())
+          return headers
+        },
+        async renew(refused) {
+          const token = tokenOf.get(refused)
+          return token !== undefined && (await tokens.accessToken(token)).reveal() !== token
         },
       }
     }

@@ -13,6 +13,7 @@ const PREFIX = {
   run: 'run',
   key: 'key',
   upload: 'upl',
+  attempt: 'att',
 } as const
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz234567'
 

@@ -9,6 +9,7 @@ import { makeKeyHandlers } from './keys.ts'
 import type { HttpPorts } from './ports.ts'
 import { makeRunHandlers } from './runs.ts'
 import { makeSegmentHandlers } from './segments.ts'
+import { makeServiceSignInHandlers } from './service-sign-ins.ts'
 import { makeSystemHandlers } from './system.ts'
 import { makeTableHandlers } from './tables.ts'
 import { makeUploadHandlers } from './uploads.ts'
@@ -20,6 +21,7 @@ export function makeHandlers(ports: HttpPorts): AllHandlers<PatchbayContract> {
     segments: makeSegmentHandlers(ports),
     connectors: makeConnectorHandlers(ports),
     connections: makeConnectionHandlers(ports),
+    serviceSignIns: makeServiceSignInHandlers(ports),
     exports: makeExportHandlers(ports),
     runs: makeRunHandlers(ports),
     events: makeEventHandlers(ports),

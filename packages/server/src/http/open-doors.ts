@@ -11,6 +11,12 @@ export function openDoors(app: Hono<AppEnv>, ports: HttpPorts): void {
     const isReady = await ports.system.isReady().catch(() => false)
     return context.json({ status: isReady ? 'ready' : 'not-ready' }, isReady ? 200 : 503)
   })
+  // A browser comes back from a service with it. It is only kept: whoever started the sign-in finishes it, and has rights.
+  app.get('/oauth/callback', async (context) => {
+    context.set('endpoint', 'oauth-callback')
+    const outcome = await ports.serviceSignIn.callback(new URL(context.req.url).searchParams, ports.clock.now())
+    return context.html(plainPage(SAID_OF_CALLBACK[outcome]), outcome === 'kept' ? 200 : 400)
+  })
   // Counts of runs tell a competitor something, so a monitor needs a key like everybody else.
   app.get('/metrics', async (context) => {
     context.set('endpoint', 'metrics')
@@ -18,6 +24,24 @@ export function openDoors(app: Hono<AppEnv>, ports: HttpPorts): void {
     const { contentType, text } = await ports.watch.metrics()
     return context.body(text, 200, { 'content-type': contentType })
   })
+}
+
+const SAID_OF_CALLBACK = {
+  kept: 'Your answer has arrived. Close this page and go back to where you started: there it is finished.',
+  unknown: 'This sign-in is not known here, was answered already, or has ended. Start it again in Patchbay.',
+} as const
+
+function plainPage(text: string): string {
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Patchbay</title>
+<style>body { font: 1rem/1.6 system-ui, sans-serif; max-width: 42rem; margin: 12vh auto; padding: 0 1.5rem }</style>
+<h1>Patchbay</h1>
+<p>${text}</p>
+</html>
+`
 }
 
 function page(version: string): string {

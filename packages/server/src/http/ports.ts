@@ -22,6 +22,7 @@ export interface HttpPorts {
   readonly registry: Registry
   readonly host: ConnectorHost
   readonly secrets: SecretPort
+  readonly serviceSignIn: ServiceSignInPort
   readonly uploadBytesMax: number
   readonly system: SystemPort
   readonly jobs: JobPort
@@ -195,6 +196,24 @@ export interface SecretPort {
   ): string
   /** The stored connection, with the way to open its secrets at the moment of use. */
   accessOf(connection: Connection): ConnectionAccess
+}
+
+/** Signing a connection in to its service as somebody. `asker` is the session or the key that asks. */
+export interface ServiceSignInPort {
+  start(
+    connection: string,
+    asker: string,
+    by: By,
+  ): Promise<{ readonly id: string; readonly address: string; readonly expiresAt: Date }>
+  /** What a browser brings from the service; nothing of it is believed before whoever started it finishes. */
+  callback(query: URLSearchParams, now: Date): Promise<'kept' | 'unknown'>
+  finish(
+    connection: string,
+    given: { readonly attempt: string; readonly takeAccount?: string },
+    asker: string,
+    by: By,
+    signal: AbortSignal,
+  ): Promise<void>
 }
 
 export interface SystemPort {

@@ -77,6 +77,10 @@ function bodiesIn(upload: string): Readonly<Record<string, { readonly path: stri
       body: { name: 'Other', settings: { path: '/elsewhere' }, policy: POLICY, sharing: SHARING },
     },
     'connections.checkDraft': { path: '/connections/check', body: { ...DRAFT, secretsOf: 'Folder' } },
+    'serviceSignIns.finish': {
+      path: '/connections/Folder/sign-in/finish',
+      body: { attempt: `att_${'a'.repeat(20)}`, takeAccount: 'a' },
+    },
     'connections.effect': { path: '/connections/Folder/effect', body: { sharing: SHARING, policy: POLICY } },
     'connections.trust': { path: '/connections/Folder/trust', body: { field: 'hostKey', value: 'SHA256:x' } },
     'exports.add': { path: '/exports', body: { ...EXPORT, schedule: SCHEDULE } },

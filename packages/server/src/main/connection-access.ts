@@ -7,9 +7,17 @@ import { Problem } from '../domain/problem.ts'
 import type { Db } from '../store/schema.ts'
 import { readSecret } from '../store/secret.ts'
 import type { Vault } from '../vault/vault.ts'
+import { makeGrantPort } from './grants.ts'
+
+export interface AccessParts {
+  readonly db: Db
+  readonly vault: Vault
+  readonly registry: Registry
+  readonly now: () => Date
+}
 
 /** A stored connection with the way to its secrets. Each is opened when it is used, for exactly the endpoint of this moment. */
-export function connectionAccess(db: Db, vault: Vault, registry: Registry, connection: Connection): ConnectionAccess {
+export function connectionAccess({ db, vault, registry, now }: AccessParts, connection: Connection): ConnectionAccess {
   const connector = registry.findConnector(connection.connectorId)
   if (connector === undefined)
     throw new Problem('not-ready', `This program has no connector "${connection.connectorId}" any more`, {
@@ -25,5 +33,6 @@ export function connectionAccess(db: Db, vault: Vault, registry: Registry, conne
         ? undefined
         : vault.open(sealed, { connectionId: connection.id, field, endpointIdentity: identity })
     },
+    grants: makeGrantPort(db, vault, { connectionId: connection.id, endpointIdentity: identity }, now),
   }
 }

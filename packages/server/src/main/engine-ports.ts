@@ -13,9 +13,7 @@ import type { FindConnector } from '../jobs/plan-basis.ts'
 import { startDuckDb } from '../lake/duckdb-process.ts'
 import { openLakeSession } from '../lake/session.ts'
 import { readConnection } from '../store/connection.ts'
-import type { Db } from '../store/schema.ts'
-import type { Vault } from '../vault/vault.ts'
-import { connectionAccess } from './connection-access.ts'
+import { connectionAccess, type AccessParts } from './connection-access.ts'
 import type { EngineLimits } from './lake-port.ts'
 
 export function makeClock(now: () => Date): Clock {
@@ -34,7 +32,8 @@ export function makeEngineLake(root: string, limits: EngineLimits): LakePort {
 }
 
 /** The connection is read anew for each run, and its secrets when they are used. */
-export function makeDestinations(db: Db, vault: Vault, registry: Registry, host: ConnectorHost): DestinationPort {
+export function makeDestinations(parts: AccessParts, host: ConnectorHost): DestinationPort {
+  const { db, registry } = parts
   return {
     async open(plan, { delivered }, signal) {
       const connection = await readConnection(db, plan.connectionId)
@@ -45,7 +44,7 @@ export function makeDestinations(db: Db, vault: Vault, registry: Registry, host:
         })
       return openDestination(host, {
         connector,
-        connection: connectionAccess(db, vault, registry, connection),
+        connection: connectionAccess(parts, connection),
         destinationType: plan.destinationType,
         destination: plan.destination,
         mode: plan.mode,

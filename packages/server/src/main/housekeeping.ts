@@ -7,6 +7,7 @@ import { forgetChanges } from '../store/change.ts'
 import { forgetIdempotency } from '../store/idempotency.ts'
 import { keepSet } from '../store/keep-set.ts'
 import { forgetRuns } from '../store/run.ts'
+import { removeExpiredAttempts } from '../store/oauth-attempt.ts'
 import type { Db } from '../store/schema.ts'
 import { forgetVersions } from '../store/table.ts'
 import { removeExpiredUploads } from '../store/upload.ts'
@@ -55,6 +56,7 @@ export async function cleanUp(db: Db, folders: LakeFolders, now: Date, runDays: 
   await forgetChanges(db, new Date(now.getTime() - DAY_MS))
   await forgetIdempotency(db, new Date(now.getTime() - DAY_MS))
   await removeExpiredUploads(db, now)
+  await removeExpiredAttempts(db, now)
   const kept = await db.transaction().execute((tx) => keepSet(tx, runsSince))
   const versions = new Set(
     [...kept.tableVersions].flatMap(([table, of]) => [...of].map((version) => `tables/${table}/${version}`)),

@@ -103,7 +103,11 @@ export async function editConnection(
   )
   const after = await readConnection(tx, id)
   if (row === undefined) throw stale('connection', after.name)
-  if (change.dropSecrets) await tx.deleteFrom('secret').where('connection_id', '=', id).execute()
+  if (change.dropSecrets) {
+    await tx.deleteFrom('secret').where('connection_id', '=', id).execute()
+    await tx.deleteFrom('oauth_grant').where('connection_id', '=', id).execute()
+    await tx.deleteFrom('oauth_attempt').where('connection_id', '=', id).execute()
+  }
   const detail = { secretsDropped: change.dropSecrets }
   await appendAudit(tx, { at: by.now, actor: by.actor, action: 'connection.edited', subject: id, detail })
   if (change.sharing !== undefined) await share(tx, id, after.sharing, change.sharing, by)

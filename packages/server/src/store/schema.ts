@@ -25,6 +25,8 @@ export interface Schema {
   connection_sort: ConnectionSortRow
   connector_seen: ConnectorSeenRow
   secret: SecretRow
+  oauth_grant: OAuthGrantRow
+  oauth_attempt: OAuthAttemptRow
   data_key: DataKeyRow
   export: ExportRow
   schedule: ScheduleRow
@@ -113,6 +115,40 @@ interface SecretRow {
   field: string
   sealed: string
   updated_at: Date
+}
+/** A connection's sign-in as somebody. */
+interface OAuthGrantRow {
+  connection_id: string
+  /** Grows with each change of the tokens. */
+  generation: number
+  state: 'signed-in' | 'sign-in-again'
+  reason: string | null
+  account: Json<{ readonly id: string; readonly name: string; readonly details?: Readonly<Record<string, string>> }>
+  client_id: string
+  sealed: string
+  refresh_at: Date | null
+  access_expires_at: Date | null
+  expires_at: Date | null
+  signed_in_at: Date
+  signed_in_by: string
+  /** Somebody refreshes it, and loses the right to at this moment. */
+  claimed_until: Date | null
+  /** A refresh was begun, and nobody knows how it ended. */
+  unanswered: Generated<boolean>
+  updated_at: Date
+}
+interface OAuthAttemptRow {
+  id: string
+  connection_id: string
+  state_hash: string
+  asker: string
+  endpoint_identity: string
+  redirect_uri: string
+  sealed: string
+  step: 'started' | 'answered' | 'exchanging' | 'exchanged' | 'failed'
+  reason: string | null
+  created_at: Date
+  expires_at: Date
 }
 interface DataKeyRow {
   id: string

@@ -5,6 +5,7 @@ import { up as sharing } from './0003-sharing.ts'
 import { up as journalJobs } from './0004-journal-jobs.ts'
 import { up as connectionLists } from './0005-connection-lists.ts'
 import { up as changes } from './0006-changes.ts'
+import { up as signIn } from './0007-sign-in.ts'
 
 /** In order, by name. A release only ever adds to the end. */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
@@ -14,4 +15,5 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0004-journal-jobs': { up: journalJobs },
   '0005-connection-lists': { up: connectionLists },
   '0006-changes': { up: changes },
+  '0007-sign-in': { up: signIn },
 }
