@@ -5,6 +5,7 @@ import { API_ROOT, type Contract, type Endpoint } from './endpoint.ts'
 import { events } from './events.ts'
 import { exports } from './exports.ts'
 import { keys } from './keys.ts'
+import { persons } from './persons.ts'
 import { runs } from './runs.ts'
 import { segments } from './segments.ts'
 import { serviceSignIns } from './service-sign-ins.ts'
@@ -22,6 +23,7 @@ export const contract = {
   exports,
   runs,
   events,
+  persons,
   keys,
   audit,
   system,

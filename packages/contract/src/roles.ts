@@ -29,6 +29,9 @@ export const PERMISSIONS = [
   /** Make an export do something: preview, run, cancel, approve, retry. */
   'export.run',
   'run.read',
+  /** Ask where a person's data is, and erase them. */
+  'person.read',
+  'person.erase',
   'key.read',
   'key.write',
   'audit.read',

@@ -26,6 +26,8 @@ export interface PlanBasis {
   /** Every table, pinned at its current version. */
   readonly tables: readonly (Pick<Table, 'isProfile'> & { readonly pinned: PinnedTable })[]
   readonly segments: readonly RuleSegment[]
+  /** Of each table, the hashes of the row keys of people who are erased. */
+  readonly erased?: ReadonlyMap<string, readonly string[]>
   /** By source name. */
   readonly ledgers: ReadonlyMap<string, LedgerRef>
   readonly now: Date
@@ -126,7 +128,7 @@ function planRows(
   fields: readonly MappedField[],
   path: string,
   uses: PolicyUse[],
-): Pick<PlanSource, 'columns' | 'consentField' | 'merge' | 'ledger'> {
+): Pick<PlanSource, 'columns' | 'consentField' | 'merge' | 'erased' | 'ledger'> {
   const { targets = ANY_TARGETS } = basis
   const columns = fields.map((field, index) => planColumn(table, field, targets, `${path}[${index}]`, uses))
   const repeated = columns.findIndex(({ to }, index) => columns.findIndex((other) => other.to === to) !== index)
@@ -158,9 +160,11 @@ function planRows(
     })
   }
   const name = source.kind === 'segment' ? table.name : sourceName(source.tables, table)
+  const erased = basis.erased?.get(table.id) ?? []
   return {
     columns,
     consentField: planConsent(basis, table, path),
+    ...(erased.length === 0 ? {} : { erased }),
     merge: planMerge(basis.export.merge, table, uses, source.kind === 'data-out' && source.tables.length > 1),
     ledger: basis.ledgers.get(name) ?? null,
   }

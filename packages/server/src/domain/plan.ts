@@ -46,6 +46,8 @@ export interface PlanSource {
   /** Rows where this field is not true are suppressed. */
   readonly consentField: string | null
   readonly merge: MergeRule
+  /** SHA-256 (hex) of the row keys of people who are erased: never sent, whatever selects them. Absent where there are none. */
+  readonly erased?: readonly string[]
   readonly ledger: LedgerRef | null
 }
 

@@ -6,6 +6,7 @@ import { makeEventHandlers } from './events.ts'
 import { makeExportHandlers } from './exports.ts'
 import type { AllHandlers } from './handler.ts'
 import { makeKeyHandlers } from './keys.ts'
+import { makePersonHandlers } from './persons.ts'
 import type { HttpPorts } from './ports.ts'
 import { makeRunHandlers } from './runs.ts'
 import { makeSegmentHandlers } from './segments.ts'
@@ -25,6 +26,7 @@ export function makeHandlers(ports: HttpPorts): AllHandlers<PatchbayContract> {
     exports: makeExportHandlers(ports),
     runs: makeRunHandlers(ports),
     events: makeEventHandlers(ports),
+    persons: makePersonHandlers(ports),
     keys: makeKeyHandlers(ports),
     audit: makeAuditHandlers(ports),
     system: makeSystemHandlers(ports),

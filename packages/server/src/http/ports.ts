@@ -5,6 +5,7 @@ import type { ConnectorHost } from '../connector-host/host.ts'
 import type { Registry } from '../connector-host/registry.ts'
 import type { Connection } from '../domain/connection.ts'
 import type { ConnectionId, ExportId, RunId, TableId } from '../domain/ids.ts'
+import type { LedgerRef } from '../domain/plan.ts'
 import type { Rule } from '../domain/segment.ts'
 import type { FieldType, PinnedTable, TableField } from '../domain/table.ts'
 import type { AuditHead } from '../store/audit.ts'
@@ -176,6 +177,26 @@ export interface LakePort {
     limit: number,
     signal: AbortSignal,
   ): Promise<readonly { readonly reason: string; readonly message: string | null; readonly rows: number }[]>
+  /** Keys of rows in which this field is this text, whatever its case. */
+  findKeys(
+    table: PinnedTable,
+    field: string,
+    value: string,
+    limit: number,
+    signal: AbortSignal,
+  ): Promise<readonly string[]>
+  /** For each ledger, the rows of it that have one of these keys, or one of these identifiers. */
+  findInLedgers(
+    ledgers: readonly LedgerRef[],
+    wanted: { readonly keys: readonly string[]; readonly values: readonly string[] },
+    signal: AbortSignal,
+  ): Promise<
+    readonly (readonly {
+      readonly key: string
+      readonly state: 'accepted' | 'uncertain'
+      readonly since: string | null
+    }[])[]
+  >
   /** The first rows of one source as they would be sent; undefined where the run has none. */
   readSample(runId: RunId, source: string): Promise<readonly unknown[] | undefined>
 }

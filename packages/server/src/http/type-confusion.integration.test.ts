@@ -100,6 +100,12 @@ function bodiesIn(upload: string): Readonly<Record<string, { readonly path: stri
     },
     'exports.runMany': { path: '/exports/runs', body: { exports: ['Customers out'] } },
     'exports.runAll': { path: '/exports/run-all', body: { cursor: 'x' } },
+    'persons.find': {
+      path: '/persons/find',
+      body: { table: 'customers', who: { field: 'email', value: 'ana@example.com' } },
+    },
+    'persons.erase': { path: '/persons/erase', body: { table: 'customers', key: '1' } },
+    'persons.unerase': { path: '/persons/unerase', body: { table: 'customers', key: '1' } },
     'runs.approve': { path: `${run}/approve`, body: { outboxDigest: 'x' } },
     'runs.retry': { path: `${run}/retry`, body: { include: 'rejected' } },
     'keys.add': { path: '/keys', body: { name: 'Key', role: 'Viewer', expiresInDays: 9 } },

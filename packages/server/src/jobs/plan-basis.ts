@@ -4,6 +4,7 @@ import type { PlanBasis, PlannedExport } from '../domain/make-plan.ts'
 import type { Plan } from '../domain/plan.ts'
 import { Problem } from '../domain/problem.ts'
 import type { Targets } from '../domain/targets.ts'
+import { listErased } from '../store/person.ts'
 import type { Db } from '../store/schema.ts'
 import { listSegments } from '../store/segment.ts'
 import { pinTables } from '../store/table.ts'
@@ -50,6 +51,7 @@ export async function readBasis(
       targets: connector.targets(planned.destinationType),
       tables: await pinTables(db),
       segments: await listSegments(db),
+      erased: await listErased(db),
       ledgers: new Map(),
       now,
     },

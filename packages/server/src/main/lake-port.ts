@@ -6,6 +6,7 @@ import type { PinnedTable } from '../domain/table.ts'
 import type { LakePort, ReadOptions, UploadedFile } from '../http/ports.ts'
 import type { DuckDb } from '../lake/duckdb.ts'
 import { startDuckDb } from '../lake/duckdb-process.ts'
+import { findInLedger, findKeys, placesOf } from '../lake/find-person.ts'
 import { importTable } from '../lake/import-table.ts'
 import type { ImportSource } from '../lake/import-source.ts'
 import { detectFormat, inspectFile } from '../lake/inspect-file.ts'
@@ -115,6 +116,16 @@ export function makeLakePort(folders: LakeFolders, limits: EngineLimits): LakePo
       const folder = join(folders.lake, 'runs', runId)
       if (!existsSync(folder)) return []
       return ask([folder], signal, (db) => groupRunRows(db, folder, source, which, limit))
+    },
+    findKeys: (table, field, value, limit, signal) =>
+      ask(places([table]), signal, (db) => findKeys(db, folders.lake, table, field, value, limit)),
+    async findInLedgers(refs, wanted, signal) {
+      if (refs.length === 0) return []
+      return ask([join(folders.lake, 'ledgers'), ...placesOf(folders.lake, refs)], signal, async (db) => {
+        const found = []
+        for (const ref of refs) found.push(await findInLedger(db, folders.lake, ref, wanted))
+        return found
+      })
     },
     readSample: (runId, source) => readSample(join(folders.lake, 'runs', runId), source),
     readMembers: (selection, limit, signal) =>

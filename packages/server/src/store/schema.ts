@@ -40,6 +40,7 @@ export interface Schema {
   api_key: ApiKeyRow
   audit: AuditRow
   setting: SettingRow
+  erased: ErasedRow
   upload: UploadRow
 }
 
@@ -324,6 +325,13 @@ interface AuditRow {
   detail: JSONColumnType<Readonly<Record<string, unknown>>, string, never>
   prev_hash: string
   hash: string
+}
+/** By the SHA-256 of the row's key, so that the key of who is erased does not stand here. */
+interface ErasedRow {
+  table_id: string
+  key_hash: string
+  erased_at: Date
+  erased_by: string
 }
 interface SettingRow {
   key: string

@@ -171,7 +171,14 @@ function hasIdentity(source: SelectedSource, context: SelectContext): string {
 }
 
 function isSendable(source: SelectedSource, context: SelectContext): string {
-  return `b.${ROW_NAMES.consent} AND ${hasIdentity(source, context)}`
+  const erased = isErased(source)
+  const other = `b.${ROW_NAMES.consent} AND ${hasIdentity(source, context)}`
+  return erased === null ? other : `${other} AND NOT ${erased}`
+}
+
+/** Of people who are erased only the hash of the row's key is known. */
+function isErased({ erased = [] }: SelectedSource): string | null {
+  return erased.length === 0 ? null : `(sha256(b.${ROW_NAMES.key}) IN (${erased.map(quoteText).join(', ')}))`
 }
 
 /** How many rows the plan's rule selects: counted apart from everything else. */
@@ -200,7 +207,9 @@ export function mergedRows(source: SelectedSource, context: SelectContext, repea
 
 /** The rows that are selected and not sent, with the place where each ended. */
 export function setAsideRows(source: SelectedSource, context: SelectContext): string {
-  const reason = `CASE WHEN b.${ROW_NAMES.consent} THEN 'no-identifier' ELSE 'consent' END`
+  const erased = isErased(source)
+  const first = erased === null ? '' : `WHEN ${erased} THEN 'erased' `
+  const reason = `CASE ${first}WHEN b.${ROW_NAMES.consent} THEN 'no-identifier' ELSE 'consent' END`
   const suppressed = `SELECT b.${ROW_NAMES.key} AS key, 'suppressed' AS place, ${reason} AS reason, CAST(NULL AS VARCHAR) AS stands_for
     FROM (${selectedRows(source, context)}) b WHERE NOT (${isSendable(source, context)})`
   const merged =
