@@ -3,7 +3,9 @@ import { createServer, type IncomingMessage } from 'node:http'
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
+import { startAzurite } from '../packages/connectors/test-servers/azurite.ts'
 import { startPostgresql } from '../packages/connectors/test-servers/postgresql.ts'
+import { startS3 } from '../packages/connectors/test-servers/s3rver.ts'
 import { startSftpServer } from '../packages/server/src/cli/demo/sftp-server.ts'
 
 export interface Sink {
@@ -13,6 +15,8 @@ export interface Sink {
   readonly secrets: Readonly<Record<string, string>>
   readonly destination: Readonly<Record<string, string>>
   readonly mode: string
+  /** More than one where a run publishes several files together. */
+  readonly tables: number
   /** Rows that may be left uncertain by one crash: those of one batch where a repeat is blind. */
   readonly uncertainMax: number
   /** How often each row took effect, by its key. */
@@ -30,10 +34,13 @@ const count = (keys: Iterable<string>): Map<string, number> => {
 }
 
 async function keysOfFolder(folder: string): Promise<Map<string, number>> {
-  const names = (await readdir(folder, { recursive: true })).filter(
-    (name) => name.endsWith('.csv') && !/(^|\/)\./.test(name),
-  )
-  const texts = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')))
+  const names = (await readdir(folder, { recursive: true })).filter(isDelivered)
+  return keysOfTexts(await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8'))))
+}
+
+const isDelivered = (name: string): boolean => name.endsWith('.csv') && !/(^|\/)\./.test(name)
+
+function keysOfTexts(texts: readonly string[]): Map<string, number> {
   return count(
     texts.flatMap((text) =>
       text
@@ -63,6 +70,7 @@ async function folderSink(root: string): Promise<Sink> {
     secrets: {},
     destination: { folder: 'out' },
     mode: 'append',
+    tables: 3,
     uncertainMax: 0,
     readEffects: () => keysOfFolder(folder),
     readLeftovers: () => leftoversOf(folder),
@@ -81,11 +89,65 @@ async function sftpSink(root: string): Promise<Sink> {
     secrets: { password: server.password },
     destination: { folder: 'people' },
     mode: 'append',
+    tables: 3,
     uncertainMax: 0,
     readEffects: () => keysOfFolder(folder),
     readLeftovers: () => leftoversOf(folder),
     reset: () => empty(join(folder, 'out')),
     stop: () => server.close(),
+  }
+}
+
+async function s3Sink(): Promise<Sink> {
+  const server = await startS3()
+  return {
+    connector: 'amazon-s3',
+    settings: {
+      ...{ service: 'compatible', endpoint: server.url, region: 'us-east-1', bucket: server.bucket },
+      accessKeyId: server.accessKeyId,
+    },
+    secrets: { secretAccessKey: server.secretAccessKey },
+    destination: { folder: 'people' },
+    mode: 'append',
+    tables: 3,
+    uncertainMax: 0,
+    readEffects: async () =>
+      keysOfTexts(
+        await Promise.all(
+          server
+            .keys()
+            .filter(isDelivered)
+            .map((key) => readFile(server.pathOf(key), 'utf8')),
+        ),
+      ),
+    // Uploads without parts hold nothing; a lifecycle rule clears them away.
+    readLeftovers: () =>
+      Promise.resolve([...server.keys().filter((key) => /(^|\/)\.patchbay-/.test(key)), ...server.uploads()]),
+    reset: () => Promise.resolve(server.empty()),
+    stop: () => server.stop(),
+  }
+}
+
+async function azureSink(): Promise<Sink> {
+  const first = await startAzurite()
+  const names = async (): Promise<readonly string[]> => (await first.names()).filter(isDelivered)
+  return {
+    connector: 'azure-blob',
+    settings: { signIn: 'key', account: first.account, container: first.container, endpoint: first.url },
+    secrets: { accountKey: first.key },
+    destination: { folder: 'people' },
+    mode: 'append',
+    tables: 3,
+    uncertainMax: 0,
+    async readEffects() {
+      const bodies = await Promise.all((await names()).map((name) => first.read(name)))
+      return keysOfTexts(bodies.map((body) => body.toString()))
+    },
+    readLeftovers: async () => (await first.names()).filter((name) => /(^|\/)\.patchbay-/.test(name)),
+    async reset() {
+      for (const name of await first.names()) await first.ask('DELETE', name)
+    },
+    stop: () => first.stop(),
   }
 }
 
@@ -106,6 +168,7 @@ async function postgresqlSink(): Promise<Sink> {
     secrets: { password: server.password },
     destination: { table: 'people' },
     mode: 'append',
+    tables: 1,
     uncertainMax: 0,
     async readEffects() {
       const [found] = await query(`SELECT to_regclass('public.people') IS NOT NULL AS there`)
@@ -151,6 +214,7 @@ async function webhookSink(repeat: 'keyed' | 'blind'): Promise<Sink> {
     secrets: { signingSecret: `whsec_${Buffer.alloc(32, 7).toString('base64')}` },
     destination: { repeat },
     mode: 'upsert',
+    tables: 1,
     uncertainMax: repeat === 'blind' ? 1000 : 0,
     readEffects: () => Promise.resolve(effects),
     readLeftovers: () => Promise.resolve([]),
@@ -170,6 +234,8 @@ async function webhookSink(repeat: 'keyed' | 'blind'): Promise<Sink> {
 export const SINKS: Readonly<Record<string, (root: string) => Promise<Sink>>> = {
   'local-folder': folderSink,
   sftp: sftpSink,
+  'amazon-s3': s3Sink,
+  'azure-blob': azureSink,
   postgresql: postgresqlSink,
   'webhook (keyed)': () => webhookSink('keyed'),
   'webhook (blind)': () => webhookSink('blind'),

@@ -10,7 +10,6 @@ const CHILD = fileURLToPath(new URL('child.ts', import.meta.url))
 const PROGRAM = fileURLToPath(new URL('../packages/server/src/cli/patchbay.ts', import.meta.url))
 /** Five batches of a thousand at a webhook; three tables of one part each where files go. */
 const ROWS = 5000
-const TABLES = 3
 
 export interface CaseResult {
   readonly connector: string
@@ -47,9 +46,8 @@ export class Sweep {
     if (makeSink === undefined) throw new Error(`There is no sink "${connector}"`)
     await mkdir(root, { recursive: true })
     const sink = await makeSink(root)
-    const tables = sink.connector === 'local-folder' || sink.connector === 'sftp' ? TABLES : 1
     const expected = new Set<string>()
-    const names = Array.from({ length: tables }, (_, index) => (index === 0 ? 'people' : `people-${index + 1}`))
+    const names = Array.from({ length: sink.tables }, (_, index) => (index === 0 ? 'people' : `people-${index + 1}`))
     const sweep = new Sweep(connector, root, sink, expected)
     for (const [index, name] of names.entries()) {
       const keys = Array.from({ length: ROWS }, (_, row) => `k${index}-${row}`)

@@ -1,6 +1,7 @@
 /** Every connector that comes with Patchbay, in the order in which Discover shows them. */
 import type { Connector } from '@patchbay/connector-sdk'
 import { amazonS3 } from './amazon-s3/index.ts'
+import { azureBlob } from './azure-blob/index.ts'
 import { klaviyo } from './klaviyo/index.ts'
 import { localFolder } from './local-folder/index.ts'
 import { metaCustomAudiences } from './meta-custom-audiences/index.ts'
@@ -12,6 +13,7 @@ export const connectors: readonly Connector[] = [
   localFolder,
   sftp,
   amazonS3,
+  azureBlob,
   postgresql,
   webhook,
   klaviyo,

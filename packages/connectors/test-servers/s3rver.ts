@@ -1,5 +1,5 @@
 /** An S3 server from npm, in a process of its own: it verifies signatures and keeps objects and parts as files. */
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { startGuarded } from './guarded-server.ts'
@@ -18,6 +18,8 @@ export interface S3Server {
   pathOf(key: string): string
   /** Ids of uploads that were begun and neither completed nor aborted, and hold parts. */
   uploads(): readonly string[]
+  /** Removes every object and every upload. */
+  empty(): void
   stop(): Promise<void>
 }
 
@@ -63,6 +65,9 @@ export async function startS3(bucket = 'exports'): Promise<S3Server> {
         .toSorted(),
     pathOf: (key) => join(root, `${key}${OBJECT}`),
     uploads: () => filesBelow(join(root, '._S3rver_uploads')).filter((name) => /\/\d+$/.test(name)),
+    empty: () => {
+      for (const name of existsSync(root) ? readdirSync(root) : []) rmSync(join(root, name), { recursive: true })
+    },
     stop: () => server.stop(),
   }
 }
