@@ -2,6 +2,7 @@
 import type { Connector } from '@patchbay/connector-sdk'
 import { amazonS3 } from './amazon-s3/index.ts'
 import { azureBlob } from './azure-blob/index.ts'
+import { googleCustomerMatch } from './google-customer-match/index.ts'
 import { klaviyo } from './klaviyo/index.ts'
 import { localFolder } from './local-folder/index.ts'
 import { metaCustomAudiences } from './meta-custom-audiences/index.ts'
@@ -17,5 +18,6 @@ export const connectors: readonly Connector[] = [
   postgresql,
   webhook,
   klaviyo,
+  googleCustomerMatch,
   metaCustomAudiences,
 ] // prettier-ignore
