@@ -26,7 +26,9 @@ export class ApiProblem extends Error {
   readonly requestId: string
   /** Of a stale edit: what is there now, and what was sent. */
   readonly versions: ProblemAnswer['versions']
-  constructor({ status, code, path, detail, cure, requestId, versions }: ProblemAnswer) {
+  /** Of a removal that confirmed another list: what it would touch now. */
+  readonly dependents: ProblemAnswer['dependents']
+  constructor({ status, code, path, detail, cure, requestId, versions, dependents }: ProblemAnswer) {
     super(detail)
     this.name = 'ApiProblem'
     this.status = status
@@ -35,6 +37,7 @@ export class ApiProblem extends Error {
     this.cure = cure
     this.requestId = requestId
     this.versions = versions
+    this.dependents = dependents
   }
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { CATEGORIES } from './connectors.ts'
+import { dependentsSchema } from './dependents.ts'
 import { endpoint } from './endpoint.ts'
 import {
   countSchema,
@@ -110,6 +111,7 @@ const pinsSchema = z
 const policyDefault = { fields: 'all', hashed: [] } as const
 
 const params = z.strictObject({ connection: referenceSchema })
+const namedExportSchema = z.strictObject({ id: idSchema('export'), name: z.string() })
 
 export const connections = {
   list: endpoint({
@@ -214,26 +216,90 @@ export const connections = {
     }),
     errors: ['not-found'],
   }),
-  remove: endpoint({
-    method: 'DELETE',
-    path: '/connections/{connection}',
-    summary: 'Removes a connection. Its exports are detached: they keep everything and do not run',
-    permission: 'connection.write',
-    params,
-    response: z.strictObject({
-      detached: z.array(z.strictObject({ id: idSchema('export'), name: z.string() })),
-    }),
-    errors: ['not-found'],
-  }),
   dependents: endpoint({
     method: 'GET',
     path: '/connections/{connection}/dependents',
-    summary: 'Says what a removal would detach and stop',
+    summary: 'Lists everything that uses a connection, to be confirmed before it is removed',
     permission: 'connection.read',
     params,
+    response: dependentsSchema,
+    errors: ['not-found'],
+  }),
+  remove: endpoint({
+    method: 'POST',
+    path: '/connections/{connection}/remove',
+    summary:
+      'Removes a connection and destroys its secrets. Its exports are detached: they keep everything and do not run',
+    permission: 'connection.write',
+    params,
+    body: z.strictObject({
+      confirmed: z.string().min(1).max(100).meta({
+        description: 'The token of /dependents: what was looked at. Another list by now is refused, with the new one',
+      }),
+      removeExports: z
+        .array(idSchema('export'))
+        .max(100_000)
+        .default([])
+        .meta({ description: 'Those of the exports that are removed as well, for ever' }),
+    }),
     response: z.strictObject({
-      exports: z.array(z.strictObject({ id: idSchema('export'), name: z.string() })),
-      runsGoingOn: countSchema,
+      detached: z.array(namedExportSchema),
+      removed: z
+        .array(namedExportSchema)
+        .meta({ description: 'One whose run goes on leaves when that has stopped, after at most one batch' }),
+      canceled: z.array(idSchema('run')),
+      restorableUntil: timeSchema,
+    }),
+    errors: ['not-found', 'conflict'],
+  }),
+  removed: endpoint({
+    method: 'GET',
+    path: '/removed-connections',
+    summary: 'Lists the removed connections that can still be put back, the newest first',
+    permission: 'connection.read',
+    response: z.strictObject({
+      items: z.array(
+        z.strictObject({
+          id: idSchema('connection'),
+          name: z.string(),
+          connectorId: z.string(),
+          removedAt: timeSchema,
+          removedBy: z.string(),
+          restorableUntil: timeSchema,
+          detached: z.array(namedExportSchema).meta({ description: 'Exports that would be on it again' }),
+        }),
+      ),
+    }),
+  }),
+  restore: endpoint({
+    method: 'POST',
+    path: '/removed-connections/{connection}/restore',
+    summary:
+      'Puts a removed connection back, and its exports on it. Its secrets are gone: they have to be entered again',
+    permission: 'connection.write',
+    params: z.strictObject({ connection: idSchema('connection') }),
+    body: z.strictObject({
+      name: nameSchema.exactOptional().meta({ description: 'Where its name was taken meanwhile' }),
+    }),
+    response: z.strictObject({
+      connection: connectionSchema,
+      attached: z.array(namedExportSchema),
+      secretsNeeded: z.array(z.string()),
+    }),
+    errors: ['not-found', 'conflict'],
+  }),
+  attaching: endpoint({
+    method: 'GET',
+    path: '/connections/{connection}/attaching/{export}',
+    summary: 'Says what becomes of an export that is given this connection',
+    permission: 'export.write',
+    params: z.strictObject({ connection: referenceSchema, export: referenceSchema }),
+    response: z.strictObject({
+      place: z.enum(['new', 'same', 'another']).meta({
+        description: 'Whether it delivered before, and to the same endpoint and destination',
+      }),
+      rowsKnown: countSchema.meta({ description: 'Rows that are known to stand there from earlier runs' }),
+      says: z.string(),
     }),
     errors: ['not-found'],
   }),

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { dependentsSchema } from './dependents.ts'
 
 /** The codes of the server's `Problem` and the status that each one has, and those that only HTTP knows. */
 export const STATUS_OF = {
@@ -36,6 +37,9 @@ export const problemSchema = z
       })
       .exactOptional()
       .meta({ description: 'Of a change that was made from an older revision: both sides, to choose from' }),
+    dependents: dependentsSchema
+      .exactOptional()
+      .meta({ description: 'Of a removal that confirmed another list: what it would touch now' }),
   })
   .meta({ id: 'Problem' })
 

@@ -4,6 +4,7 @@ import { askForMissing, readSecrets, readValues, type Values } from './connectio
 import { action, readAll, type Options, type Outcome, type Run } from './command.ts'
 import { EXIT } from './exit-code.ts'
 import { collect, isOn, text, texts, wholeNumber, wrong } from './given.ts'
+import { removeConnection, restoreConnection, shareConnection, sharingText } from './connection-reach.ts'
 import { printable } from './printable.ts'
 import { textPairs, textTable } from './text-table.ts'
 
@@ -89,8 +90,22 @@ export function addConnectionCommands(program: Command): void {
   connection
     .command('remove <connection>')
     .description('Remove a connection. Exports over it are detached: they keep everything and do not run')
+    .option('--with-exports', 'remove the exports on it as well, for ever')
     .option('--yes', 'do not ask')
     .action(action(removeConnection))
+
+  connection
+    .command('restore [connection]')
+    .description('Put a removed connection back, for 30 days and without its secrets; alone, list what can be')
+    .option('--name <name>', 'another name, where its own was taken')
+    .action(action(restoreConnection))
+
+  connection
+    .command('share <connection>')
+    .description('Say who may use a connection, besides Administrators. Exports stay as they are')
+    .option('--with <whom>', 'administrators, contributors, or the id of a user; once for each user', collect)
+    .option('--yes', 'do not ask')
+    .action(action(shareConnection))
 }
 
 async function addConnection(run: Run, [name = '']: readonly string[], options: Options): Promise<Outcome> {
@@ -247,44 +262,6 @@ async function checkConnection(run: Run, [name = '']: readonly string[], options
     terminal.answer(checked, () => (checked.ok ? 'The connection works.' : 'The connection does not work.'))
     return checked.ok ? EXIT.done : EXIT.failed
   })
-}
-
-async function removeConnection(run: Run, [name = '']: readonly string[], options: Options): Promise<Outcome> {
-  const { terminal, withSession } = run
-  return withSession(async (client) => {
-    const params = { connection: name }
-    const { exports, runsGoingOn } = await client.connections.dependents({ params })
-    if (!isOn(options, 'yes') && exports.length > 0) {
-      if (!terminal.isInteractive)
-        throw wrong(
-          '--yes',
-          `${exports.length} exports use this connection and would be detached`,
-          'Say --yes to do it',
-        )
-      terminal.note(
-        `These exports keep everything and will not run: ${exports.map((item) => printable(item.name)).join(', ')}`,
-      )
-      if (runsGoingOn > 0) terminal.note(`${runsGoingOn} of them are running, and will stop`)
-      if (!/^y(?:es)?$/i.test((await terminal.ask('Remove the connection? [yes/no] ')).trim())) return EXIT.failed
-    }
-    const removed = await client.connections.remove({ params })
-    terminal.answer(
-      { removed: name, ...removed },
-      () => `Removed the connection ${name}; ${removed.detached.length} exports were detached`,
-    )
-    return undefined
-  })
-}
-
-function sharingText(sharing: Connection['sharing']): string {
-  switch (sharing.with) {
-    case 'administrators':
-      return 'Administrators'
-    case 'contributors':
-      return 'Administrators and Contributors'
-    case 'named':
-      return `${sharing.users.length} named`
-  }
 }
 
 type Policy = Connection['policy']

@@ -5,6 +5,7 @@ import { Pace } from './back-off.ts'
 import { journalText, NOTHING_STANDING, type Delivered, type Delivering } from './delivering.ts'
 import { endingOfError } from './ending.ts'
 import {
+  Canceled,
   type Clock,
   LeaseLost,
   ShuttingDown,
@@ -101,6 +102,7 @@ async function planRun(
     ports.failpoint('snapshot')
     return { plan }
   } catch (error) {
+    if (error instanceof Canceled) return { outcome: await endEarly(lease, ports, error, isLastExecution) }
     return { outcome: await endEarly(lease, ports, asProblem(error), isLastExecution) }
   }
 }
@@ -115,16 +117,16 @@ function asProblem(error: unknown): Problem {
 async function endEarly(
   lease: Lease,
   ports: EnginePorts,
-  problem: Problem,
+  problem: Problem | Canceled,
   isLastExecution: boolean,
 ): Promise<RunOutcome> {
   const ending = endingOfError(problem, '')
   if (ending.type === 'failed' && ending.retryable && !isLastExecution) {
     return { status: 'failed-retrying', reason: ending.reason, retryable: true }
   }
-  const end = { status: 'failed', reason: ending.reason, counts: NO_COUNTS, ledgers: {} } as const
+  const end = { status: ending.type, reason: ending.reason, counts: NO_COUNTS, ledgers: {} } as const
   await ports.runs.settle(lease, { ...end, standing: NOTHING_STANDING })
-  return { status: 'failed', reason: ending.reason, retryable: false }
+  return { status: ending.type, reason: ending.reason, retryable: false }
 }
 
 async function diffSources(lease: Lease, plan: Plan, lake: LakeSession, ports: EnginePorts): Promise<RunDiff> {

@@ -203,11 +203,16 @@ test('removal names what it detaches; that keeps everything and does not run', a
   const { client } = patchbay
   const before = await client.exports.show({ params: { export: 'Customers out' } })
   const params = { connection: 'Folder' }
-  expect(await client.connections.dependents({ params })).toEqual({
-    exports: [{ id: before.id, name: 'Customers out' }],
+  const dependents = await client.connections.dependents({ params })
+  expect(dependents).toMatchObject({
+    exports: [{ id: before.id, name: 'Customers out', isScheduled: false, isRunning: false }],
     runsGoingOn: 0,
   })
-  expect(await client.connections.remove({ params })).toEqual({ detached: [{ id: before.id, name: 'Customers out' }] })
+  expect(await client.connections.remove({ params, body: { confirmed: dependents.token } })).toMatchObject({
+    detached: [{ id: before.id, name: 'Customers out' }],
+    removed: [],
+    canceled: [],
+  })
   const detached = await client.exports.show({ params: { export: before.id } })
   expect(detached).toMatchObject({
     connectionId: null,

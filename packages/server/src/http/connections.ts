@@ -4,22 +4,14 @@ import type { ConnectionAccess } from '../connector-host/context.ts'
 import type { Connection } from '../domain/connection.ts'
 import { endpointIdentity } from '../domain/endpoint-identity.ts'
 import { changedEndpoint, endpointOf, shownSecrets, type FieldValues } from '../domain/field-values.ts'
-import type { ExportId } from '../domain/ids.ts'
 import { Problem } from '../domain/problem.ts'
 import type { By } from '../store/by.ts'
-import {
-  createConnection,
-  editConnection,
-  listDependents,
-  readConnection,
-  removeConnection,
-  setHealth,
-} from '../store/connection.ts'
-import { findOpenRun } from '../store/run.ts'
+import { createConnection, editConnection, readConnection, setHealth } from '../store/connection.ts'
 import type { Tx } from '../store/schema.ts'
 import { removeSecret, writeSecret } from '../store/secret.ts'
 import { answerConnection, listConnections } from './connection-answer.ts'
 import { effectOf } from './connection-effect.ts'
+import { makeRemovalHandlers } from './connection-removal.ts'
 import { checkDraft, connectorFor, splitPins } from './connection-draft.ts'
 import type { CheckStep, Connector } from './connector-types.ts'
 import type { Handlers } from './handler.ts'
@@ -77,22 +69,7 @@ export function makeConnectionHandlers(ports: HttpPorts): Handlers<typeof contra
       return effectOf(ports, connection, body, now)
     },
 
-    async remove({ params }, { by, change }) {
-      return change(async (tx) => {
-        const connection = await readConnection(tx, params.connection)
-        const dependents = await listDependents(tx, connection.id)
-        const { detached } = await removeConnection(tx, connection.id, by)
-        return { detached: dependents.filter(({ id }) => detached.includes(id)).map(namedExport) }
-      })
-    },
-
-    async dependents({ params }) {
-      const connection = await readConnection(db, params.connection)
-      const dependents = await listDependents(db, connection.id)
-      let runsGoingOn = 0
-      for (const { id } of dependents) if ((await findOpenRun(db, id as ExportId)) !== undefined) runsGoingOn += 1
-      return { exports: dependents.map(namedExport), runsGoingOn }
-    },
+    ...makeRemovalHandlers(ports),
 
     async check({ params }, { signal, now }) {
       const connection = await readConnection(db, params.connection)
@@ -201,8 +178,4 @@ async function confirmShown(
 
 function withoutNull(values: Readonly<Record<string, unknown>>): FieldValues {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== null)) as FieldValues
-}
-
-function namedExport({ id, name }: { readonly id: string; readonly name: string }) {
-  return { id: id as ExportId, name }
 }

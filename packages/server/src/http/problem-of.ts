@@ -4,7 +4,7 @@ import type { z } from 'zod'
 import { NotSignedIn } from '../access/api-key.ts'
 import { Problem } from '../domain/problem.ts'
 
-export type Said = Pick<ProblemAnswer, 'code' | 'path' | 'detail' | 'cure' | 'versions'>
+export type Said = Pick<ProblemAnswer, 'code' | 'path' | 'detail' | 'cure' | 'versions' | 'dependents'>
 
 const TITLES: Readonly<Record<ProblemCode, string>> = {
   invalid: 'What was sent is not right',
@@ -33,6 +33,7 @@ export function problemSaid(error: unknown): Said | undefined {
       cure: 'Send it as "Authorization: Bearer pbk_…"; the operator makes one with: patchbay key add',
     }
   }
+  if (error instanceof StaleRemoval) return { ...problemSaid(error.problem), dependents: error.dependents } as Said
   if (error instanceof StaleEdit) return { ...problemSaid(error.problem), versions: error.versions } as Said
   return error instanceof HttpProblem ? error.said : undefined
 }
@@ -46,6 +47,18 @@ export class StaleEdit extends Error {
     this.name = 'StaleEdit'
     this.problem = problem
     this.versions = versions
+  }
+}
+
+/** A removal that confirmed another list than there is now, with the new one to be looked at. */
+export class StaleRemoval extends Error {
+  override readonly name = 'StaleRemoval'
+  readonly problem: Problem
+  readonly dependents: NonNullable<ProblemAnswer['dependents']>
+  constructor(problem: Problem, dependents: StaleRemoval['dependents']) {
+    super(problem.message, { cause: problem })
+    this.problem = problem
+    this.dependents = dependents
   }
 }
 

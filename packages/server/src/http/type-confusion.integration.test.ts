@@ -40,6 +40,7 @@ const DRAFT = {
   secrets: { signingKey: 'k'.repeat(40) },
 }
 const POLICY = { fields: { only: ['email'] }, hashed: ['email'], consentField: 'consent', rowsPerRunMax: 9 }
+const EXPORT_ID = `exp_${'a'.repeat(20)}`
 const SHARING = { with: 'named', users: ['usr_one'] }
 const READ = { format: 'csv', delimiter: ',', quote: '"', encoding: 'utf-8', header: true, dateOrder: 'day-first' }
 
@@ -82,6 +83,8 @@ function bodiesIn(upload: string): Readonly<Record<string, { readonly path: stri
       body: { attempt: `att_${'a'.repeat(20)}`, takeAccount: 'a' },
     },
     'connections.effect': { path: '/connections/Folder/effect', body: { sharing: SHARING, policy: POLICY } },
+    'connections.remove': { path: '/connections/Folder/remove', body: { confirmed: 'x', removeExports: [EXPORT_ID] } },
+    'connections.restore': { path: `/removed-connections/con_${'a'.repeat(20)}/restore`, body: { name: 'Again' } },
     'connections.trust': { path: '/connections/Folder/trust', body: { field: 'hostKey', value: 'SHA256:x' } },
     'exports.add': { path: '/exports', body: { ...EXPORT, schedule: SCHEDULE } },
     'exports.edit': { path: '/exports/Customers%20out', body: EXPORT },

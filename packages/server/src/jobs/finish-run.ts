@@ -1,7 +1,7 @@
 import type { ExportId } from '../domain/ids.ts'
 import type { RunCounts, RunStatus } from '../domain/run.ts'
 import { appendAudit } from '../store/audit.ts'
-import { readExport } from '../store/export.ts'
+import { readExport, removeWhereLeaving } from '../store/export.ts'
 import { finishRun as finishInStore, type FinishedRun, type Hold } from '../store/run-hold.ts'
 import { countScheduledRun, takeRefreshPending } from '../store/schedule.ts'
 import type { Tx } from '../store/schema.ts'
@@ -58,5 +58,6 @@ export async function finishRun(
       detail: {},
     })
   }
+  await removeWhereLeaving(tx, exportId, by)
   return run
 }

@@ -6,7 +6,7 @@ import { NO_COUNTS } from '../domain/run.ts'
 import { Canceled, LeaseLost, ShuttingDown, type Lease, type RunOutcome } from '../engine/ports.ts'
 import { pageAudit } from '../store/audit.ts'
 import { editExport, readExport } from '../store/export.ts'
-import { removeConnection } from '../store/connection.ts'
+import { removeConnection } from '../store/connection-removal.ts'
 import { pageRuns, readRun, type RunFilter } from '../store/run.ts'
 import { takeRun } from '../store/run-hold.ts'
 import type { Db, Tx } from '../store/schema.ts'
@@ -208,7 +208,7 @@ for (const kind of STORES) {
           async (run: RunId) => {
             const { exportId } = await readRun(store.db, run)
             const { connectionId } = await readExport(store.db, exportId)
-            await change((tx) => removeConnection(tx, connectionId ?? ('' as never), by))
+            await change((tx) => removeConnection(tx, connectionId ?? ('' as never), { remove: new Set() }, by))
           },
         ],
         ['not-allowed', () => Promise.resolve()],
@@ -490,7 +490,7 @@ for (const kind of STORES) {
         at('2026-03-02T04:00:00Z')
         const off = await scheduled({ ...daily('06:00'), on: false })
         const detached = await scheduled()
-        await change((tx) => removeConnection(tx, detached.connectionId ?? ('' as never), by))
+        await change((tx) => removeConnection(tx, detached.connectionId ?? ('' as never), { remove: new Set() }, by))
         const failing = await scheduled({ ...daily('06:00'), every: { type: 'minutes', minutes: 10 } })
         for (let minute = 10; minute <= 150; minute += 10) {
           at(new Date(Date.UTC(2026, 2, 2, 4, minute)).toISOString())
@@ -507,7 +507,7 @@ for (const kind of STORES) {
         const again = { ...draftOf(paused.name), schedule: paused.schedule }
         const mended = await change((tx) => editExport(tx, failing.id, paused.revision, again, byTester(now)))
         expect(mended).toMatchObject({ pausedReason: null, nextAt: expect.any(Date) })
-        await change((tx) => removeConnection(tx, failing.connectionId ?? ('' as never), by))
+        await change((tx) => removeConnection(tx, failing.connectionId ?? ('' as never), { remove: new Set() }, by))
       })
 
       test('after a refresh: at once, after the run that goes on, or after the blackout', async () => {

@@ -17,6 +17,8 @@ export interface ConnectorFacts {
   /** What sending a batch twice does; undefined where the destination takes no rows. */
   repeat(destinationType: string, destination: PlannedExport['destination']): Plan['repeat'] | undefined
   endpointIdentity(settings: Connection['settings']): string
+  /** Labels of the secrets that these settings cannot do without and that are not among those which are stored. */
+  secretsMissing(connection: Pick<Connection, 'settings' | 'secretsSet'>): readonly string[]
 }
 export type FindConnector = (connectorId: string) => ConnectorFacts | undefined
 
@@ -33,6 +35,13 @@ export async function readBasis(
     throw new Problem('not-ready', `There is no connector "${connection.connectorId}" in this version of Patchbay`, {
       path: 'connectionId',
       cure: 'Use a version that has it, or another connection',
+    })
+  }
+  const [missing] = connector.secretsMissing(connection)
+  if (missing !== undefined) {
+    throw new Problem('not-ready', `The connection "${connection.name}" lacks its secret: ${missing}`, {
+      path: 'connection.secrets',
+      cure: 'An Administrator must enter it',
     })
   }
   const delivers = connector.delivers(planned.destinationType)

@@ -1,4 +1,12 @@
-import { LeaseLost, type Lease, type Permission, type RunDiff, type RunPort, type RunState } from '../engine/ports.ts'
+import {
+  Canceled,
+  LeaseLost,
+  type Lease,
+  type Permission,
+  type RunDiff,
+  type RunPort,
+  type RunState,
+} from '../engine/ports.ts'
 import type { ExportId, RunId } from '../domain/ids.ts'
 import { makePlan as resolvePlan } from '../domain/make-plan.ts'
 import type { Plan } from '../domain/plan.ts'
@@ -115,12 +123,13 @@ async function readDelivered(
 async function planRun(tx: Tx, options: RunPortOptions, lease: Lease): Promise<Plan> {
   const run = await tx
     .selectFrom('run')
-    .select(['export_id', 'retry_of', 'retry_include', 'actor'])
+    .select(['export_id', 'retry_of', 'retry_include', 'actor', 'cancel_requested_at', 'cancel_requested_by'])
     .where('id', '=', lease.runId)
     .where('epoch', '=', lease.epoch)
     .executeTakeFirst()
   if (run === undefined) throw new LeaseLost('Another worker has taken over this run')
   const target = await readExport(tx, run.export_id)
+  if (run.cancel_requested_at !== null) throw new Canceled(`Canceled by ${run.cancel_requested_by ?? 'somebody'}`)
   if (target.connectionId === null) throw detachedProblem(target.name)
   const connection = await readConnection(tx, target.connectionId)
   const owner = { actor: run.actor, exportId: target.id, connectionId: connection.id }

@@ -5,14 +5,14 @@ import { openDestination, repeatOf } from '../connector-host/open-destination.ts
 import type { ConnectorHost } from '../connector-host/host.ts'
 import type { Registry } from '../connector-host/registry.ts'
 import { endpointIdentity } from '../domain/endpoint-identity.ts'
-import { endpointOf } from '../domain/field-values.ts'
+import { endpointOf, shownSecrets } from '../domain/field-values.ts'
 import { Problem } from '../domain/problem.ts'
 import { targetsOf } from '../domain/targets.ts'
-import type { Clock, DestinationPort, LakePort } from '../engine/ports.ts'
+import { Canceled, type Clock, type DestinationPort, type LakePort } from '../engine/ports.ts'
 import type { FindConnector } from '../jobs/plan-basis.ts'
 import { startDuckDb } from '../lake/duckdb-process.ts'
 import { openLakeSession } from '../lake/session.ts'
-import { readConnection } from '../store/connection.ts'
+import { findConnection } from '../store/connection.ts'
 import { connectionAccess, type AccessParts } from './connection-access.ts'
 import type { EngineLimits } from './lake-port.ts'
 
@@ -36,7 +36,8 @@ export function makeDestinations(parts: AccessParts, host: ConnectorHost): Desti
   const { db, registry } = parts
   return {
     async open(plan, { delivered }, signal) {
-      const connection = await readConnection(db, plan.connectionId)
+      const connection = await findConnection(db, plan.connectionId)
+      if (connection === undefined) throw new Canceled('The connection was removed')
       const connector = registry.findConnector(plan.connectorId)
       if (connector === undefined)
         throw new Problem('not-ready', `This program has no connector "${plan.connectorId}" any more`, {
@@ -73,6 +74,10 @@ export function connectorFacts(registry: Registry): FindConnector {
           throw new Problem('invalid', error.message, { path: `destination.${error.field}`, cure, cause: error })
         }
       },
+      secretsMissing: ({ settings, secretsSet }) =>
+        shownSecrets(connector.settings, settings)
+          .filter((field) => connector.settings[field]?.optional !== true && !secretsSet.includes(field))
+          .map((field) => connector.settings[field]?.label ?? field),
       endpointIdentity: (settings) => endpointIdentity(connector.id, endpointOf(connector.settings, settings)),
     }
   }

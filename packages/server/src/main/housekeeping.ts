@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { isId, type TableId } from '../domain/ids.ts'
 import { removeUnreferenced } from '../lake/retention.ts'
 import { forgetChanges } from '../store/change.ts'
+import { forgetRemovedConnections } from '../store/connection-removal.ts'
 import { forgetIdempotency } from '../store/idempotency.ts'
 import { keepSet } from '../store/keep-set.ts'
 import { forgetRuns } from '../store/run.ts'
@@ -57,6 +58,7 @@ export async function cleanUp(db: Db, folders: LakeFolders, now: Date, runDays: 
   await forgetIdempotency(db, new Date(now.getTime() - DAY_MS))
   await removeExpiredUploads(db, now)
   await removeExpiredAttempts(db, now)
+  await forgetRemovedConnections(db, now)
   const kept = await db.transaction().execute((tx) => keepSet(tx, runsSince))
   const versions = new Set(
     [...kept.tableVersions].flatMap(([table, of]) => [...of].map((version) => `tables/${table}/${version}`)),

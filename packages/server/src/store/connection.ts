@@ -124,39 +124,8 @@ export async function setHealth(db: Db, id: ConnectionId, health: 'healthy' | 'f
   await db.updateTable('connection').set({ health, checked_at: now }).where('id', '=', id).execute()
 }
 
-/** Everything that `removeConnection` would detach. */
-export async function listDependents(
-  db: Db,
-  id: ConnectionId,
-): Promise<readonly { readonly id: string; readonly name: string }[]> {
-  return db.selectFrom('export').select(['id', 'name']).where('connection_id', '=', id).orderBy('name').execute()
-}
-
-/**
- * Takes the connection and its secrets away. Exports over it are detached: they keep everything and do not run; a run that
- * goes on stops before its next batch.
- */
-export async function removeConnection(
-  tx: Tx,
-  id: ConnectionId,
-  by: By,
-): Promise<{ readonly detached: readonly string[] }> {
-  const connection = await readConnection(tx, id)
-  const detached = await tx
-    .updateTable('export')
-    .set((set) => ({
-      connection_id: null,
-      updated_at: by.now,
-      updated_by: by.actor,
-      revision: set('revision', '+', 1),
-    }))
-    .where('connection_id', '=', id)
-    .returning('id')
-    .execute()
-  const ids = detached.map((row) => row.id)
-  if (ids.length > 0) await tx.updateTable('schedule').set({ next_at: null }).where('export_id', 'in', ids).execute()
-  await tx.deleteFrom('connection').where('id', '=', id).execute()
-  const detail = { name: connection.name, connectorId: connection.connectorId, detached: ids }
-  await appendAudit(tx, { at: by.now, actor: by.actor, action: 'connection.removed', subject: id, detail })
-  return { detached: ids }
+/** So that none is attached to a connection that is being removed at the same moment. */
+export async function holdConnection(tx: Tx, id: ConnectionId): Promise<void> {
+  const row = await tx.selectFrom('connection').select('id').where('id', '=', id).forKeyShare().executeTakeFirst()
+  if (row === undefined) throw notFound('connection', id)
 }

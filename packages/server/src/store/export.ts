@@ -4,7 +4,7 @@ import { Problem } from '../domain/problem.ts'
 import { appendAudit } from './audit.ts'
 import type { By } from './by.ts'
 import { notFound, stale, withUniqueName } from './conflict.ts'
-import { readConnection } from './connection.ts'
+import { holdConnection, readConnection } from './connection.ts'
 import { exportOf, selectExports, type ScheduledExport } from './export-row.ts'
 import { toJson } from './json.ts'
 import { writeSchedule } from './schedule.ts'
@@ -23,6 +23,7 @@ export async function createExport(
   draft: ExportDraft & { readonly connectionId: ConnectionId },
   by: By,
 ): Promise<ScheduledExport> {
+  await holdConnection(tx, draft.connectionId)
   const connection = await readConnection(tx, draft.connectionId)
   const id = newId('export', by.randomBytes)
   await withUniqueName('export', 'export_name', draft.name, () =>
@@ -106,7 +107,11 @@ export async function detachExport(tx: Tx, id: ExportId, by: By): Promise<Schedu
 /** Another connection of the same connector makes it active again. */
 export async function attachExport(tx: Tx, id: ExportId, connectionId: ConnectionId, by: By): Promise<ScheduledExport> {
   const before = await readExport(tx, id)
+  await holdConnection(tx, connectionId)
   const connection = await readConnection(tx, connectionId)
+  if ((await leavingBy(tx, id)) !== null) {
+    throw new Problem('not-ready', `"${before.name}" is being removed`, { cure: 'Make another export' })
+  }
   if (connection.connectorId !== before.connectorId) {
     throw new Problem('invalid', `"${connection.name}" is a ${connection.connectorId} connection`, {
       path: 'connectionId',
@@ -139,6 +144,29 @@ export async function removeExport(tx: Tx, id: ExportId, by: By): Promise<void> 
     subject: id,
     detail: { name: before.name },
   })
+}
+
+/** Removes it now, or when the run that goes on has ended. */
+export async function leaveExport(tx: Tx, id: ExportId, by: By): Promise<void> {
+  const running = await tx
+    .selectFrom('run')
+    .select('id')
+    .where('export_id', '=', id)
+    .where('status', 'in', ['running', 'queued', 'failed-retrying'])
+    .executeTakeFirst()
+  if (running === undefined) return removeExport(tx, id, by)
+  await tx.updateTable('export').set({ leaving_by: by.actor }).where('id', '=', id).execute()
+}
+
+async function leavingBy(tx: Tx, id: ExportId): Promise<string | null> {
+  const row = await tx.selectFrom('export').select('leaving_by').where('id', '=', id).executeTakeFirst()
+  return row?.leaving_by ?? null
+}
+
+/** After a run: what was to be removed and waited for it. */
+export async function removeWhereLeaving(tx: Tx, id: ExportId, by: By): Promise<void> {
+  const actor = await leavingBy(tx, id)
+  if (actor !== null) await leaveExport(tx, id, { ...by, actor })
 }
 
 export function detachedProblem(name: string): Problem {

@@ -20,6 +20,17 @@ export async function readLedgers(db: Db, owner: LedgerOwner): Promise<ReadonlyM
   return new Map(rows.map((row) => [row.source, row.ref]))
 }
 
+/** Whether the export has delivered anywhere. */
+export async function hasLedger(db: Db, exportId: ExportId): Promise<boolean> {
+  const row = await db
+    .selectFrom('ledger')
+    .select('source')
+    .where('export_id', '=', exportId)
+    .limit(1)
+    .executeTakeFirst()
+  return row !== undefined
+}
+
 export async function writeLedgers(
   tx: Tx,
   owner: LedgerOwner,

@@ -3,7 +3,7 @@
  * of a segment's rule, which a person typed (see `segment`, and the copy of it in `run.plan`). Secrets are sealed texts.
  */
 import type { ColumnType, Generated, JSONColumnType, Kysely, Transaction } from 'kysely'
-import type { DataPolicy } from '../domain/connection.ts'
+import type { DataPolicy, Sharing } from '../domain/connection.ts'
 import type { ExportSource, FileFormat, GuardLimits, MergeRule } from '../domain/export.ts'
 import type { LedgerRef, Plan } from '../domain/plan.ts'
 import type { RunCounts } from '../domain/run.ts'
@@ -23,6 +23,7 @@ export interface Schema {
   connection: ConnectionRow
   connection_user: ConnectionUserRow
   connection_sort: ConnectionSortRow
+  removed_connection: RemovedConnectionRow
   connector_seen: ConnectorSeenRow
   secret: SecretRow
   oauth_grant: OAuthGrantRow
@@ -111,6 +112,21 @@ interface ConnectorSeenRow {
   direction: string
   category: string
 }
+interface RemovedConnectionRow {
+  id: string
+  name: string
+  connector_id: string
+  settings: Json<Values>
+  policy: Json<DataPolicy>
+  sharing: Json<Sharing>
+  created_at: Date
+  created_by: string
+  revision: number
+  /** Ids of the exports that the removal detached. */
+  detached: Json<readonly string[]>
+  removed_at: Date
+  removed_by: string
+}
 interface SecretRow {
   connection_id: string
   field: string
@@ -173,6 +189,8 @@ interface ExportRow {
   created_by: string
   updated_at: Date
   updated_by: string
+  /** Who removed it while a run went on: it goes when that has ended. */
+  leaving_by: ColumnType<string | null, string | null | undefined, string | null>
   revision: Generated<number>
 }
 /** Kept by the database's own triggers: what the list of exports is ordered by. */

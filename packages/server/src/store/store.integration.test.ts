@@ -6,7 +6,8 @@ import { createExportOfPeople, createPeople, draftOf } from '../test-support/fix
 import { STORES } from '../test-support/stores.ts'
 import { byTester, type TestStore } from '../test-support/test-store.ts'
 import { appendAudit, verifyAudit } from './audit.ts'
-import { editConnection, listDependents, readConnection, removeConnection } from './connection.ts'
+import { editConnection, readConnection } from './connection.ts'
+import { listDependents, removeConnection } from './connection-removal.ts'
 import {
   attachExport,
   createExport,
@@ -94,8 +95,10 @@ for (const kind of STORES) {
       const connectionId = target.connectionId ?? ('' as never)
       await change((tx) => writeSecret(tx, { connectionId, field: 'key', sealed: 's1.x' }, by))
       expect((await readConnection(store.db, connectionId)).secretsSet).toEqual(['key'])
-      expect(await listDependents(store.db, connectionId)).toEqual([{ id: target.id, name: target.name }])
-      await change((tx) => removeConnection(tx, connectionId, by))
+      expect(await listDependents(store.db, connectionId)).toMatchObject([
+        { id: target.id, name: target.name, runs: [] },
+      ])
+      await change((tx) => removeConnection(tx, connectionId, { remove: new Set() }, by))
       expect(await readSecret(store.db, connectionId, 'key')).toBeUndefined()
       const detached = await readExport(store.db, target.id)
       expect(detached).toMatchObject({ connectionId: null, source: target.source, revision: target.revision + 1 })

@@ -32,6 +32,7 @@ export const findConnector: FindConnector = (id) =>
         delivers: (type) => (type === 'list' ? 'rows' : undefined),
         targets: () => ANY_TARGETS,
         repeat: () => ({ kind: 'harmless' }),
+        secretsMissing: () => [],
         endpointIdentity: (settings) => `webhook ${JSON.stringify(settings)}`,
       }
     : undefined

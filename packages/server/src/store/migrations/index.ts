@@ -7,6 +7,7 @@ import { up as connectionLists } from './0005-connection-lists.ts'
 import { up as changes } from './0006-changes.ts'
 import { up as signIn } from './0007-sign-in.ts'
 import { up as erased } from './0008-erased.ts'
+import { up as removedConnections } from './0009-removed-connections.ts'
 
 /** In order, by name. A release only ever adds to the end. */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
@@ -18,4 +19,5 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0006-changes': { up: changes },
   '0007-sign-in': { up: signIn },
   '0008-erased': { up: erased },
+  '0009-removed-connections': { up: removedConnections },
 }
