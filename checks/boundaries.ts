@@ -119,7 +119,7 @@ function listPaths(root: string, folder: string): readonly string[] {
 /** A package may depend on the packages that some area of it may import. */
 function checkDependencies(workspace: Workspace, workspaces: readonly Workspace[]): readonly string[] {
   const packageOf = (area: Area): string | undefined =>
-    workspaces.find(({ folder }) => IMPORT_TABLE[area].at.startsWith(`${folder}/`))?.name
+    workspaces.find(({ folder }) => `${IMPORT_TABLE[area].at}/`.startsWith(`${folder}/`))?.name
   const allowed = new Set(
     (Object.keys(IMPORT_TABLE) as Area[])
       .filter((area) => packageOf(area) === workspace.name)

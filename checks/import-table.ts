@@ -87,7 +87,7 @@ export const IMPORT_TABLE: Readonly<Record<Area, Row>> = {
   // What several tests start or build; nothing but tests may import it.
   'test-servers': { at: 'packages/connectors/test-servers', imports: ['sdk'] },
   'test-support': { at: 'packages/server/src/test-support', imports: [...SERVER, 'connectors', 'contract', 'sdk'] },
-  web: { at: 'packages/web/src', imports: ['contract'], importsTypes: ['sdk'] },
+  web: { at: 'packages/web', imports: ['contract'], importsTypes: ['sdk'] },
 }
 
 /** Code around the product, which may import all of it. The product imports none of it, but its tests ask `requirement()`. */

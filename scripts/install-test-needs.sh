@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the real servers that tests start for themselves: OpenSSH, PostgreSQL, and the sandbox of the data engine.
+# Installs the real servers that tests start for themselves: OpenSSH, PostgreSQL, the sandbox of the data engine, and a browser.
 # Meant for CI and for machines of developers; Debian also starts an sshd and a PostgreSQL where it runs services.
 set -euo pipefail
 
@@ -9,6 +9,7 @@ has sshd || missing+=(openssh-server)
 has sftp || missing+=(openssh-client)
 has postgres || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || missing+=(postgresql)
 has bwrap || missing+=(bubblewrap)
+has chromium || missing+=(chromium)
 
 if [ ${#missing[@]} -eq 0 ]; then
   echo 'The servers for the tests are all here.'

@@ -45,6 +45,9 @@ import type { Tx } from './store/schema.ts'
 import { openStore, type Store } from './store/open-store.ts'
 import { openVault } from './vault/vault.ts'
 
+/** Built by `npm start`; see packages/web/build.ts. */
+const PAGES_FOLDER = join(import.meta.dirname, '../../web/dist')
+
 export interface Patchbay {
   readonly app: Hono<AppEnv>
   readonly store: Store
@@ -58,6 +61,7 @@ export interface Patchbay {
 
 /** What tests and the proof do differently. */
 export interface PatchbayOptions {
+  readonly pagesFolder?: string
   readonly now?: () => Date
   readonly failpoint?: EnginePorts['failpoint']
   readonly workerTiming?: WorkerOptions['timing']
@@ -110,6 +114,7 @@ export async function openPatchbay(settings: Settings, options: PatchbayOptions 
     const limits = { memoryLimitMb: settings.memoryMb, threads: settings.threads }
     const app = makeApp({
       version: VERSION,
+      pagesFolder: options.pagesFolder ?? PAGES_FOLDER,
       db: store.db,
       clock,
       randomBytes,

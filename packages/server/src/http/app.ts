@@ -21,6 +21,7 @@ import { HttpProblem, invalid, problemResponse, problemSaid, StaleEdit } from '.
 import { whoAsks, type AppEnv } from './who-asks.ts'
 import { readJsonBody, refuseBody } from './request-body.ts'
 
+/** The strictest there are; an answer that needs others, as a page does, brings its own. */
 const SECURITY_HEADERS: Readonly<Record<string, string>> = {
   'content-security-policy':
     "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
@@ -38,7 +39,8 @@ export function makeApp(ports: HttpPorts): Hono<AppEnv> {
     context.set('requestId', Buffer.from(ports.randomBytes(12)).toString('base64url'))
     context.set('endpoint', 'none')
     await next()
-    for (const [name, value] of Object.entries(SECURITY_HEADERS)) context.res.headers.set(name, value)
+    for (const [name, value] of Object.entries(SECURITY_HEADERS))
+      if (!context.res.headers.has(name)) context.res.headers.set(name, value)
     context.res.headers.set('x-request-id', context.get('requestId'))
     const millis = ports.clock.now().getTime() - started
     ports.watch.answered({

@@ -1,11 +1,12 @@
 /** The few addresses outside the contract: a page for a browser, whether it lives, and figures for a monitor. */
 import type { Hono } from 'hono'
 import { authorize } from '../access/authorize.ts'
+import { servePages } from './pages.ts'
 import type { HttpPorts } from './ports.ts'
 import { whoAsks, type AppEnv } from './who-asks.ts'
 
 export function openDoors(app: Hono<AppEnv>, ports: HttpPorts): void {
-  app.get('/', (context) => context.html(page(ports.version)))
+  if (!servePages(app, ports.pagesFolder)) app.get('/', (context) => context.html(page(ports.version)))
   app.get('/healthz', (context) => context.json({ status: 'alive' }))
   app.get('/readyz', async (context) => {
     const isReady = await ports.system.isReady().catch(() => false)

@@ -15,6 +15,8 @@ import type { NewVersion } from '../store/table.ts'
 
 export interface HttpPorts {
   readonly version: string
+  /** Where the pages of the web application were built, if they were. */
+  readonly pagesFolder: string | undefined
   readonly db: Db
   readonly clock: { now(): Date }
   readonly randomBytes: (size: number) => Uint8Array

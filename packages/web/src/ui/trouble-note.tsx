@@ -1,0 +1,51 @@
+import {
+  Button,
+  Link,
+  MessageBar,
+  MessageBarActions,
+  MessageBarBody,
+  MessageBarTitle,
+} from '@fluentui/react-components'
+import { troubleOf } from '../api/problem.ts'
+import { t } from '../messages/index.ts'
+
+interface Props {
+  readonly error: unknown
+  readonly onRetry?: () => void
+}
+
+/** What went wrong and what to do, next to the thing. Nothing where nothing is wrong. */
+export function TroubleNote({ error, onRetry }: Props) {
+  if (error === null || error === undefined) return null
+  const { what, cure, requestId } = troubleOf(error)
+  return (
+    <MessageBar intent="error" layout="multiline" role="alert">
+      <MessageBarBody>
+        <MessageBarTitle>{what}</MessageBarTitle>
+        {cure} {requestId === undefined ? null : t('problem.request', { id: requestId })}
+      </MessageBarBody>
+      {onRetry === undefined ? null : (
+        <MessageBarActions>
+          <Button size="small" onClick={onRetry}>
+            {t('problem.retry')}
+          </Button>
+        </MessageBarActions>
+      )}
+    </MessageBar>
+  )
+}
+
+/** The same, small, in a row of a list or below a field. */
+export function TroubleLine({ error, onRetry }: Props) {
+  const { what, cure } = troubleOf(error)
+  return (
+    <span role="alert">
+      {what}. {cure}{' '}
+      {onRetry === undefined ? null : (
+        <Link as="button" onClick={onRetry}>
+          {t('problem.retry')}
+        </Link>
+      )}
+    </span>
+  )
+}
