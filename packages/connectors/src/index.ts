@@ -5,6 +5,7 @@ import { azureBlob } from './azure-blob/index.ts'
 import { googleCustomerMatch } from './google-customer-match/index.ts'
 import { klaviyo } from './klaviyo/index.ts'
 import { localFolder } from './local-folder/index.ts'
+import { mailchimp } from './mailchimp/index.ts'
 import { metaCustomAudiences } from './meta-custom-audiences/index.ts'
 import { postgresql } from './postgresql/index.ts'
 import { sftp } from './sftp/index.ts'
@@ -17,6 +18,7 @@ export const connectors: readonly Connector[] = [
   azureBlob,
   postgresql,
   webhook,
+  mailchimp,
   klaviyo,
   googleCustomerMatch,
   metaCustomAudiences,

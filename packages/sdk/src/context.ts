@@ -36,9 +36,13 @@ export interface FetchInit {
   readonly body?: string | Uint8Array
   /** Statuses that the connector wants to judge itself although the host would throw. */
   readonly accept?: readonly number[]
+  /** Where a service repeats every row in its answer: how much of one is read. 1 MiB where nothing is said, at most 8 MiB. */
+  readonly answerBytesMax?: number
+  /** Where a service works on a request for long before it says a word: how long it may. 30 where nothing is said, at most 120. */
+  readonly patienceSeconds?: number
 }
 
-/** The answer, read whole (at most 1 MiB; a larger one is `Unavailable`). */
+/** The answer, read whole (at most 1 MiB unless the request said otherwise; a larger one is `Unavailable`). */
 export interface FetchAnswer {
   readonly status: number
   readonly headers: Headers

@@ -184,6 +184,8 @@ describe('the contract checker', () => {
     const faults = contract.check(request)
     expect(faults.join('\n')).toMatch(says)
     expect(contract.faults).toEqual(faults)
+    expect(() => contract.throwFaults()).toThrow(says)
+    expect(() => contract.fresh().throwFaults()).not.toThrow()
     expect(contract.checked).toBe(1)
   })
 

@@ -61,6 +61,11 @@ export class Contract {
     this.#operations = operations
   }
 
+  /** The same contract with nothing checked yet: compiling one takes longer than most tests. */
+  fresh(): Contract {
+    return new Contract(this.#operations)
+  }
+
   /** How many operations it knows. */
   get size(): number {
     return this.#operations.length
@@ -72,6 +77,11 @@ export class Contract {
   }
   get faults(): readonly string[] {
     return this.#faults
+  }
+
+  /** For the end of a test. */
+  throwFaults(): void {
+    if (this.#faults.length > 0) throw new Error(`The contract does not allow:\n${this.#faults.join('\n')}`)
   }
 
   /** Gives what is wrong with a request, and remembers it. */

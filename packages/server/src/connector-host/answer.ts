@@ -2,7 +2,7 @@
 import { promisify } from 'node:util'
 import { brotliDecompress, gunzip, inflate } from 'node:zlib'
 import { Unavailable, type FetchAnswer } from '@patchbay/connector-sdk'
-import { ANSWER_BYTES_MAX, type RawAnswer } from './exchange.ts'
+import type { RawAnswer } from './exchange.ts'
 
 /** Asked for in each request; the others are understood because some services send what was not asked for. */
 export const ACCEPT_ENCODING = 'gzip'
@@ -17,8 +17,8 @@ const RATIO_MAX = 20
 /** Up to here no ratio is looked at: a thousand short answers that are much alike shrink by more than 20. */
 const RATIO_FREE_BYTES = 64 * 1024
 
-export async function readAnswer(raw: RawAnswer, place: string): Promise<FetchAnswer> {
-  const body = await decompress(raw, place)
+export async function readAnswer(raw: RawAnswer, place: string, bytesMax: number): Promise<FetchAnswer> {
+  const body = await decompress(raw, place, bytesMax)
   const text = (): string => new TextDecoder().decode(body)
   return {
     status: raw.status,
@@ -35,13 +35,13 @@ export async function readAnswer(raw: RawAnswer, place: string): Promise<FetchAn
   }
 }
 
-async function decompress({ headers, body, status }: RawAnswer, place: string): Promise<Buffer> {
+async function decompress({ headers, body, status }: RawAnswer, place: string, bytesMax: number): Promise<Buffer> {
   const encoding = headers.get('content-encoding')?.trim().toLowerCase() ?? ''
   if (encoding === '' || encoding === 'identity' || body.length === 0) return body
   const decode = Object.hasOwn(DECODERS, encoding) ? DECODERS[encoding] : undefined
   if (decode === undefined)
     throw new Unavailable('maybe', `${place} answered ${status} in an encoding that was not asked for`)
-  const maxOutputLength = Math.min(ANSWER_BYTES_MAX, Math.max(RATIO_FREE_BYTES, body.length * RATIO_MAX))
+  const maxOutputLength = Math.min(bytesMax, Math.max(RATIO_FREE_BYTES, body.length * RATIO_MAX))
   try {
     return await decode(body, { maxOutputLength })
   } catch (error) {

@@ -1,6 +1,6 @@
 /**
  * One HTTP request and its answer, read whole. Knows how far the request got when something breaks, which decides
- * whether it may be sent again; follows no redirect, keeps no cookie, and holds at most 1 MiB of an answer.
+ * whether it may be sent again; follows no redirect, keeps no cookie, and holds only so much of an answer.
  */
 import { ConnectorError, Unavailable } from '@patchbay/connector-sdk'
 import type { Dispatcher } from 'undici'
@@ -24,18 +24,18 @@ export interface ExchangeOptions {
   /** Without a byte from the far end, or taken by it. */
   readonly idleMs: number
   readonly totalMs: number
+  readonly answerBytesMax: number
   readonly signal: AbortSignal
   /** The proof stops the process here. Leave it out where nothing is armed: it makes two writes of each body. */
   readonly failpoint?: ((point: ExchangePoint) => void | Promise<void>) | undefined
 }
 
-export const ANSWER_BYTES_MAX = 1024 * 1024
 /** Larger bodies are handed over in pieces, so that a slow reader is told from a dead one. */
 const PIECE_BYTES = 64 * 1024
 
 export async function exchange(dispatcher: Dispatcher, request: Request, options: ExchangeOptions): Promise<RawAnswer> {
   options.signal.throwIfAborted()
-  const handler = new AnswerReader(request.url.host, request.method === 'HEAD')
+  const handler = new AnswerReader(request.url.host, request.method === 'HEAD', options.answerBytesMax)
   const giveUp = (): void => handler.stop(options.signal.reason as Error)
   const timer = setTimeout(() => {
     handler.stop(handler.unavailable(`did not end its answer within ${options.totalMs / 1000} s`))
@@ -94,6 +94,7 @@ class AnswerReader implements Dispatcher.DispatchHandler {
   readonly #place: string
   /** Its length is that of a body which does not follow. */
   readonly #isHead: boolean
+  readonly #bytesMax: number
   readonly #resolve: (answer: RawAnswer) => void
   readonly #reject: (error: Error) => void
   #controller: Dispatcher.DispatchController | undefined
@@ -104,8 +105,9 @@ class AnswerReader implements Dispatcher.DispatchHandler {
   readonly #chunks: Buffer[] = []
   #sizeBytes = 0
 
-  constructor(place: string, isHead: boolean) {
+  constructor(place: string, isHead: boolean, bytesMax: number) {
     this.#place = place
+    this.#bytesMax = bytesMax
     this.#isHead = isHead
     const { promise, resolve, reject } = Promise.withResolvers<RawAnswer>()
     this.answer = promise
@@ -157,12 +159,12 @@ class AnswerReader implements Dispatcher.DispatchHandler {
     this.#status = status
     this.#headers = toHeaders(headers)
     const announced = this.#isHead ? 0 : Number(this.#headers.get('content-length') ?? 0)
-    if (announced > ANSWER_BYTES_MAX) this.stop(this.#tooLarge())
+    if (announced > this.#bytesMax) this.stop(this.#tooLarge())
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
     this.#sizeBytes += chunk.length
-    if (this.#sizeBytes > ANSWER_BYTES_MAX) this.stop(this.#tooLarge())
+    if (this.#sizeBytes > this.#bytesMax) this.stop(this.#tooLarge())
     else this.#chunks.push(chunk)
   }
 
@@ -175,7 +177,7 @@ class AnswerReader implements Dispatcher.DispatchHandler {
   }
 
   #tooLarge(): Unavailable {
-    return this.unavailable('answered more than 1 MiB')
+    return this.unavailable(`answered more than ${this.#bytesMax / 2 ** 20} MiB`)
   }
 
   #broken(error: Error): Error {

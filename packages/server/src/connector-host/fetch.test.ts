@@ -55,6 +55,19 @@ describe('a request', () => {
     })
   })
 
+  it('reads as much of an answer, and waits as long for it, as the request asked, up to a limit', async () => {
+    const large = 'x'.repeat(3 * 1024 * 1024)
+    server.answer((response) => response.end(large))
+    await expect(ctx.fetch(`${server.origin}/`)).rejects.toThrow(/more than 1 MiB/)
+    await expect(ctx.fetch(`${server.origin}/`, { answerBytesMax: 2 * 1024 * 1024 })).rejects.toThrow(/more than 2 MiB/)
+    expect((await ctx.fetch(`${server.origin}/`, { answerBytesMax: 4 * 1024 * 1024 })).text()).toBe(large)
+    server.answer((response) => response.end(large.repeat(3)))
+    await expect(ctx.fetch(`${server.origin}/`, { answerBytesMax: 1e9 })).rejects.toThrow(/more than 8 MiB/)
+    server.answer((response) => void setTimeout(() => response.end('late'), 700))
+    await expect(ctx.fetch(`${server.origin}/`)).rejects.toThrow(/did not answer in time/)
+    expect((await ctx.fetch(`${server.origin}/`, { patienceSeconds: 10 })).text()).toBe('late')
+  })
+
   it('does not carry the sign-in to another origin', async () => {
     const other = await startServer()
     await ctx.fetch(`${other.origin}/`, post)

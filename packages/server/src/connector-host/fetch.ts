@@ -2,7 +2,14 @@
  * `ctx.fetch`: one request through the one door, with the declared sign-in, within the connection's limits, and with the
  * statuses that every connector would judge alike already judged.
  */
-import { ConnectionRefused, RateLimited, Unavailable, type Context, type FetchAnswer } from '@patchbay/connector-sdk'
+import {
+  ConnectionRefused,
+  RateLimited,
+  Unavailable,
+  type Context,
+  type FetchAnswer,
+  type FetchInit,
+} from '@patchbay/connector-sdk'
 import { Agent } from 'undici'
 import { ACCEPT_ENCODING, readAnswer } from './answer.ts'
 import { openSocket, type EgressRules } from './egress.ts'
@@ -27,6 +34,9 @@ export interface FetchOptions {
 
 /** Shorter than any server's own: a request on a connection that the server is just closing would be uncertain. */
 const KEEP_ALIVE_MS = 2000
+const ANSWER_BYTES = 1024 * 1024
+const ANSWER_BYTES_MAX = 8 * ANSWER_BYTES
+const PATIENCE_SECONDS_MAX = 120
 
 export function makeFetch(options: FetchOptions): {
   readonly fetch: Context['fetch']
@@ -55,14 +65,14 @@ export function makeFetch(options: FetchOptions): {
     const url = readUrl(target)
     const own = checkedHeaders(init.headers ?? {}, options.signIn.maySign(url))
     const body = typeof init.body === 'string' ? Buffer.from(init.body, 'utf8') : init.body
+    const limits = limitsOf(init, options)
     const send = async (proof: Readonly<Record<string, string>>): Promise<FetchAnswer> => {
       const headers = { ...own, ...proof, 'accept-encoding': ACCEPT_ENCODING }
       const leave = await options.pacer.enter(options.signal)
       try {
-        return await readAnswer(
-          await exchange(agent, { url, method: init.method ?? 'GET', headers, body }, options),
-          url.host,
-        )
+        const request = { url, method: init.method ?? 'GET', headers, body }
+        const raw = await exchange(agent, request, { ...options, ...limits })
+        return await readAnswer(raw, url.host, limits.answerBytesMax)
       } finally {
         leave()
       }
@@ -78,6 +88,13 @@ export function makeFetch(options: FetchOptions): {
     return answer
   }
   return { fetch, close: () => agent.destroy() }
+}
+
+function limitsOf({ answerBytesMax, patienceSeconds = 0 }: FetchInit, { idleMs }: FetchOptions) {
+  return {
+    answerBytesMax: Math.min(answerBytesMax ?? ANSWER_BYTES, ANSWER_BYTES_MAX),
+    idleMs: Math.max(idleMs, Math.min(patienceSeconds, PATIENCE_SECONDS_MAX) * 1000),
+  }
 }
 
 /** What a status means that every service uses alike. Others are the connector's to judge. */
