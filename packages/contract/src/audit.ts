@@ -41,6 +41,16 @@ export const audit = {
     query: z.strictObject({ ...pageQuery, sort: sortSchema(['seq'], '-seq'), ...auditFilter }),
     response: pageOf(auditEventSchema),
   }),
+  export: endpoint({
+    method: 'GET',
+    path: '/audit/export.jsonl',
+    summary:
+      'Downloads the audit log as JSON lines, the oldest first, with the hashes by which it can be checked elsewhere',
+    permission: 'audit.read',
+    query: z.strictObject(auditFilter),
+    response: 'stream',
+    media: 'application/x-ndjson',
+  }),
   verify: endpoint({
     method: 'GET',
     path: '/audit/verify',

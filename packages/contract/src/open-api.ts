@@ -7,7 +7,15 @@ import { problemSchema, STATUS_OF, type ProblemCode } from './problem.ts'
 
 type Json = { [name: string]: unknown }
 
-const ALWAYS: readonly ProblemCode[] = ['invalid', 'not-signed-in', 'not-allowed', 'bug']
+const ALWAYS: readonly ProblemCode[] = ['invalid', 'not-signed-in', 'not-allowed', 'too-many', 'bug']
+/** What only a body can get wrong. */
+const OF_BODIES: readonly ProblemCode[] = ['too-large', 'unsupported-media-type']
+const RATE_HEADERS = {
+  'RateLimit-Limit': { description: 'Requests a minute', schema: { type: 'integer' } },
+  'RateLimit-Remaining': { description: 'Requests that are left now', schema: { type: 'integer' } },
+  'RateLimit-Reset': { description: 'Seconds until all are there again', schema: { type: 'integer' } },
+  'X-Request-Id': { description: "Stands in the server's log as well", schema: { type: 'string' } },
+}
 
 export function makeOpenApi(version: string): Json {
   const components: Json = {}
@@ -57,6 +65,12 @@ function describe(id: string, endpoint: Endpoint, components: Json): Json {
     responses: {
       [String(endpoint.status ?? (response === undefined ? 204 : 200))]: {
         description: 'Done',
+        headers: {
+          ...RATE_HEADERS,
+          ...(endpoint.revision === undefined
+            ? {}
+            : { ETag: { description: 'The revision; send it as If-Match', schema: { type: 'string' } } }),
+        },
         ...(response === undefined
           ? {}
           : {
@@ -66,9 +80,13 @@ function describe(id: string, endpoint: Endpoint, components: Json): Json {
                   : { 'application/json': { schema: schemaOf(response, 'output', components) } },
             }),
       },
-      ...problemsOf([...ALWAYS, ...(endpoint.errors ?? [])]),
+      ...problemsOf([...ALWAYS, ...(isJson(body) ? OF_BODIES : []), ...(endpoint.errors ?? [])]),
     },
   }
+}
+
+function isJson(body: Endpoint['body']): boolean {
+  return body !== undefined && body !== 'stream'
 }
 
 function parametersOf(schema: z.ZodObject | undefined, place: 'path' | 'query', components: Json): readonly Json[] {
@@ -101,6 +119,14 @@ function headersOf(endpoint: Endpoint): readonly Json[] {
       description: 'The same key within a day gives the first answer again, and does nothing a second time',
       schema: { type: 'string', maxLength: 200 },
     })
+  if (endpoint.media === 'text/event-stream')
+    headers.push({
+      name: 'Last-Event-ID',
+      in: 'header',
+      required: false,
+      description: 'The id of the last event that was seen: the stream goes on after it',
+      schema: { type: 'string' },
+    })
   return headers
 }
 
@@ -111,6 +137,7 @@ function problemsOf(codes: readonly ProblemCode[]): Json {
       String(status),
       {
         description: [...new Set(same)].join(', '),
+        headers: status === 429 ? { ...RATE_HEADERS, 'Retry-After': { schema: { type: 'integer' } } } : RATE_HEADERS,
         content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
       },
     ]),

@@ -34,11 +34,9 @@ const placeSchema = z
   .meta({ id: 'PersonPlace' })
 export type PersonPlace = z.infer<typeof placeSchema>
 
-const removedSchema = z
-  .array(z.strictObject({ id: z.string(), name: z.string(), at: timeSchema }))
-  .meta({
-    description: 'Exports that were removed: what their destinations have is not known any more. The newest first',
-  })
+const removedSchema = z.array(z.strictObject({ id: z.string(), name: z.string(), at: timeSchema })).meta({
+  description: 'Exports that were removed: what their destinations have is not known any more. The newest first',
+})
 
 const who = { table, key: valueSchema.meta({ description: "The value of the table's key" }) }
 
@@ -76,11 +74,9 @@ export const persons = {
       items: z.array(
         z.strictObject({
           place: placeSchema,
-          removal: z
-            .enum(['next-run', 'detached', 'by-hand'])
-            .meta({
-              description: 'Taken out by the next run; when it is attached again; or only at the service itself',
-            }),
+          removal: z.enum(['next-run', 'detached', 'by-hand']).meta({
+            description: 'Taken out by the next run; when it is attached again; or only at the service itself',
+          }),
           cure: z.string(),
         }),
       ),

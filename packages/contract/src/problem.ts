@@ -12,6 +12,7 @@ export const STATUS_OF = {
   'not-ready': 409,
   'too-large': 413,
   'unsupported-media-type': 415,
+  'too-many': 429,
   bug: 500,
   unavailable: 503,
 } as const

@@ -1,6 +1,7 @@
 /** The one place where the parts are put together. What a part needs of the world is passed in from here. */
 import { randomBytes } from 'node:crypto'
-import { mkdir } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { access, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Connector } from '@patchbay/connector-sdk'
 import { connectors } from '@patchbay/connectors'
@@ -40,10 +41,10 @@ import { rememberConnectors } from './store/connection-list.ts'
 import { anchorPath, readAnchor } from './store/audit-anchor.ts'
 import { addFirstDataKey, listDataKeys } from './store/data-key.ts'
 import type { Connection } from './domain/connection.ts'
-import type { RunId } from './domain/ids.ts'
+import type { ConnectionId, RunId } from './domain/ids.ts'
 import type { Tx } from './store/schema.ts'
 import { openStore, type Store } from './store/open-store.ts'
-import { openVault } from './vault/vault.ts'
+import { openVault, type Vault } from './vault/vault.ts'
 
 /** Built by `npm start`; see packages/web/build.ts. */
 const PAGES_FOLDER = join(import.meta.dirname, '../../web/dist')
@@ -128,6 +129,7 @@ export async function openPatchbay(settings: Settings, options: PatchbayOptions 
       },
       serviceSignIn: makeServiceSignIn({ ...parts, host, accessOf, publicUrl: settings.publicUrl }),
       uploadBytesMax: settings.uploadMaxMb * 1_000_000,
+      requestsPerMinute: settings.requestsPerMinute,
       stopping: stopping.signal,
       jobs: {
         startRun: (tx, run, by) => enqueueRun(tx, queue, { ...run, startedBy: 'person' }, by),
@@ -140,7 +142,7 @@ export async function openPatchbay(settings: Settings, options: PatchbayOptions 
       system: {
         describe: () => describeSystem(settings, store),
         backup: (signal) => backupStream({ store, vault, lakeFolder: folders.lake, clock, randomBytes, signal }),
-        isReady: async () => !(await store.isRestored()),
+        isReady: () => isReady(store, vault, Object.values(folders)),
         async confirmRestore(by) {
           if (!(await store.isRestored())) return false
           await store.db.transaction().execute(async (tx) => {
@@ -227,6 +229,15 @@ async function makeFolders({ dataFolder, described, fileRoots }: Settings) {
   const isDefault = described.some(({ name, source }) => name === 'PATCHBAY_FILE_ROOTS' && source === 'default')
   if (isDefault) for (const root of fileRoots) await mkdir(root, { recursive: true, mode: 0o750 })
   return folders
+}
+
+/** Whether requests can be answered and runs be made: the store answers and is what it was, files can be written, secrets sealed. */
+async function isReady(store: Store, vault: Vault, folders: readonly string[]): Promise<boolean> {
+  if (await store.isRestored()) return false
+  await sql`SELECT 1`.execute(store.db)
+  for (const folder of folders) await access(folder, constants.R_OK | constants.W_OK)
+  const place = { connectionId: 'con_aaaaaaaaaaaaaaaaaaaa' as ConnectionId, field: 'probe', endpointIdentity: 'none' }
+  return vault.open(vault.seal('probe', place), place) === 'probe'
 }
 
 async function listWaitingRuns(tx: Tx): Promise<readonly RunId[]> {

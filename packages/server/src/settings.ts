@@ -104,6 +104,12 @@ const TABLE = {
     '90',
     readWhole(1, 36_500),
   ),
+  requestsPerMinute: setting(
+    'PATCHBAY_REQUESTS_PER_MINUTE',
+    'Requests that one user or API key may make in a minute',
+    '1200',
+    readWhole(1, 10_000_000),
+  ),
   uploadMaxMb: setting(
     'PATCHBAY_UPLOAD_MAX_MB',
     'The largest file that can be uploaded, in megabytes',

@@ -64,6 +64,7 @@ export function failureOf(error: unknown): Failure | undefined {
 
 function exitCodeOf(code: ProblemCode): ExitCode {
   switch (code) {
+    case 'too-many':
     case 'not-ready':
     case 'unavailable':
       return EXIT.notNow

@@ -15,11 +15,14 @@ import type { By } from '../store/by.ts'
 import type { Tx } from '../store/schema.ts'
 import { makeHandlers } from './all-handlers.ts'
 import type { Call, Handler } from './handler.ts'
+import { makeDocsPage } from './docs-page.ts'
 import { openDoors } from './open-doors.ts'
 import type { HttpPorts } from './ports.ts'
 import { HttpProblem, invalid, problemResponse, problemSaid, StaleEdit } from './problem-of.ts'
 import { whoAsks, type AppEnv } from './who-asks.ts'
+import { makeRateLimiter, type Rate, type RateLimiter } from './rate-limit.ts'
 import { readJsonBody, refuseBody } from './request-body.ts'
+import { makeWitness, type Witness } from './witness.ts'
 
 /** The strictest there are; an answer that needs others, as a page does, brings its own. */
 const SECURITY_HEADERS: Readonly<Record<string, string>> = {
@@ -38,10 +41,12 @@ export function makeApp(ports: HttpPorts): Hono<AppEnv> {
     const started = ports.clock.now().getTime()
     context.set('requestId', Buffer.from(ports.randomBytes(12)).toString('base64url'))
     context.set('endpoint', 'none')
+    context.set('rate', undefined)
     await next()
     for (const [name, value] of Object.entries(SECURITY_HEADERS))
       if (!context.res.headers.has(name)) context.res.headers.set(name, value)
     context.res.headers.set('x-request-id', context.get('requestId'))
+    for (const [name, value] of Object.entries(rateHeaders(context.get('rate')))) context.res.headers.set(name, value)
     const millis = ports.clock.now().getTime() - started
     ports.watch.answered({
       requestId: context.get('requestId'),
@@ -60,13 +65,19 @@ export function makeApp(ports: HttpPorts): Hono<AppEnv> {
 
   openDoors(app, ports)
   const openApi = JSON.stringify(makeOpenApi(ports.version))
+  const docs = makeDocsPage(JSON.parse(openApi) as object)
+  app.get('/api/docs', (context) => context.html(docs))
   app.get('/api/openapi.json', (context) => context.body(openApi, 200, { 'content-type': 'application/json' }))
 
   const handlers = makeHandlers(ports) as unknown as Readonly<
     Record<string, Readonly<Record<string, Handler<Endpoint>>>>
   >
   const endpoints = listEndpoints()
-  for (const named of endpoints) mount(app, ports, named, handlers, endpoints)
+  const doors: Doors = {
+    limiter: makeRateLimiter(ports.requestsPerMinute, () => ports.clock.now().getTime()),
+    witness: makeWitness(ports.db, () => ports.clock.now()),
+  }
+  for (const named of endpoints) mount(app, ports, named, handlers, endpoints, doors)
   for (const path of new Set(endpoints.map((named) => named.path))) refuseOtherMethods(app, path, endpoints)
   return app
 }
@@ -78,6 +89,7 @@ function mount(
   { id, path, endpoint }: NamedEndpoint,
   handlers: Readonly<Record<string, Readonly<Record<string, Handler<Endpoint>>>>>,
   endpoints: readonly NamedEndpoint[],
+  doors: Doors,
 ): void {
   const [resource = '', name = ''] = id.split('.')
   const handler = handlers[resource]?.[name]
@@ -87,7 +99,7 @@ function mount(
   const show = showOf({ id, path, endpoint }, endpoints, handlers)
   app.on(endpoint.method, honoPath(path), (context) => {
     context.set('endpoint', id)
-    return answer(ports, { id, endpoint, handler, ...(show === undefined ? {} : { show }) }, context)
+    return answer(ports, { id, endpoint, handler, ...(show === undefined ? {} : { show }) }, context, doors)
   })
 }
 
@@ -130,17 +142,55 @@ interface Mounted {
   readonly show?: { readonly endpoint: Endpoint; readonly handler: Handler<Endpoint> }
 }
 
-async function answer(ports: HttpPorts, mounted: Mounted, context: Context<AppEnv>): Promise<Response> {
+/** What all endpoints share beside the ports. */
+interface Doors {
+  readonly limiter: RateLimiter
+  readonly witness: Witness
+}
+
+async function answer(
+  ports: HttpPorts,
+  mounted: Mounted,
+  context: Context<AppEnv>,
+  { limiter, witness }: Doors,
+): Promise<Response> {
   const { endpoint, handler } = mounted
   const now = ports.clock.now()
   const identity = await whoAsks(ports, context, now)
-  authorize(identity, endpoint.permission)
-  const input = await readInput(endpoint, context)
-  const call = makeCall(ports, mounted, context, identity, now, input)
-  const given = await handler(input as never, call).catch(async (error: unknown) => {
-    throw await withVersions(error, mounted, input, call)
+  if (identity.kind !== 'operator') takeOne(limiter, identity, context)
+  const seen = { identity, id: mounted.id, endpoint, params: context.req.param() }
+  try {
+    authorize(identity, endpoint.permission)
+    const input = await readInput(endpoint, context)
+    const call = makeCall(ports, mounted, context, identity, now, input)
+    const given = await handler(input as never, call).catch(async (error: unknown) => {
+      throw await withVersions(error, mounted, input, call)
+    })
+    await witness.shown(seen)
+    return respond(endpoint, given)
+  } catch (error) {
+    if (error instanceof Problem && error.code === 'not-allowed') await witness.refused(seen)
+    throw error
+  }
+}
+
+function takeOne(limiter: RateLimiter, identity: Identity, context: Context<AppEnv>): void {
+  const rate = limiter.take(actorOf(identity))
+  context.set('rate', rate)
+  if (rate.isAllowed) return
+  throw new HttpProblem('too-many', `More than ${rate.limit} requests came within a minute`, {
+    cure: `Wait for ${rate.resetSeconds} s. The operator sets PATCHBAY_REQUESTS_PER_MINUTE`,
   })
-  return respond(endpoint, given)
+}
+
+function rateHeaders(rate: Rate | undefined): Readonly<Record<string, string>> {
+  if (rate === undefined) return {}
+  return {
+    'ratelimit-limit': String(rate.limit),
+    'ratelimit-remaining': String(rate.remaining),
+    'ratelimit-reset': String(rate.resetSeconds),
+    ...(rate.isAllowed ? {} : { 'retry-after': String(rate.resetSeconds) }),
+  }
 }
 
 /** A stale change is refused with what is there now and what was sent, so that a person can choose. */

@@ -1,5 +1,6 @@
 import type { contract } from '@patchbay/contract'
 import { pageAudit, verifyAudit, type AuditFilter, type StoredAuditEntry } from '../store/audit.ts'
+import type { Db } from '../store/schema.ts'
 import type { Handlers } from './handler.ts'
 import { cursorProblem, makeCursor, pick, readCursor } from './paging.ts'
 import type { HttpPorts } from './ports.ts'
@@ -19,6 +20,7 @@ export function makeAuditHandlers(ports: HttpPorts): Handlers<typeof contract.au
         next: last === undefined ? null : makeCursor(query.sort, String(last.seq)),
       }
     },
+    export: ({ query }, call) => Promise.resolve(exportOf(ports.db, filterOf(query), call.signal)),
     async verify() {
       const verdict = await verifyAudit(ports.db, ports.system.readAuditAnchor())
       return verdict.ok
@@ -36,6 +38,25 @@ function filterOf({ since, until, ...query }: Query): AuditFilter {
     ...(since === undefined ? {} : { since: new Date(since) }),
     ...(until === undefined ? {} : { until: new Date(until) }),
   }
+}
+
+const EXPORT_PAGE = 1000
+
+function exportOf(db: Db, filter: AuditFilter, signal: AbortSignal): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder()
+  let after = 0
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      signal.throwIfAborted()
+      const entries = await pageAudit(db, filter, { descending: false, after, limit: EXPORT_PAGE })
+      const last = entries.at(-1)
+      if (last !== undefined) {
+        after = last.seq
+        controller.enqueue(encoder.encode(entries.map((entry) => `${JSON.stringify(entryOf(entry))}\n`).join('')))
+      }
+      if (entries.length < EXPORT_PAGE) controller.close()
+    },
+  })
 }
 
 function entryOf(entry: StoredAuditEntry) {

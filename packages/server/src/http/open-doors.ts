@@ -61,7 +61,8 @@ function page(version: string): string {
 <p class="version">${version}</p>
 <p>Exports customer data to other services, and accounts for every row of every run. This server is running.</p>
 <p>Work with it on the command line, in the folder where it was started: <code>npx patchbay --help</code>.</p>
-<p>Programs use the API, which is described at <a href="/api/openapi.json">/api/openapi.json</a>. They need a key:
+<p>Programs use the API, which is described at <a href="/api/docs">/api/docs</a>, and for them at
+<a href="/api/openapi.json">/api/openapi.json</a>. They need a key:
 <code>npx patchbay key add "Name of the program" --role Viewer</code></p>
 <p>For monitors: <a href="/healthz">/healthz</a>, <a href="/readyz">/readyz</a>, and <code>/metrics</code> with a key.</p>
 </html>

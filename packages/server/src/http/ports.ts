@@ -27,6 +27,8 @@ export interface HttpPorts {
   readonly secrets: SecretPort
   readonly serviceSignIn: ServiceSignInPort
   readonly uploadBytesMax: number
+  /** Of one identity. */
+  readonly requestsPerMinute: number
   readonly system: SystemPort
   readonly jobs: JobPort
   /** The server is about to stop: what is followed ends, and whoever follows comes back. */

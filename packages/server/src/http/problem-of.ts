@@ -16,6 +16,7 @@ const TITLES: Readonly<Record<ProblemCode, string>> = {
   'not-ready': 'Not now',
   'too-large': 'Too large',
   'unsupported-media-type': 'The body has another type',
+  'too-many': 'Too many requests',
   bug: 'A bug in Patchbay',
   unavailable: 'Something outside does not answer',
 }

@@ -2,6 +2,7 @@ import type { Context } from 'hono'
 import { identify } from '../access/api-key.ts'
 import { OPERATOR, type Identity } from '../access/identity.ts'
 import type { HttpPorts } from './ports.ts'
+import type { Rate } from './rate-limit.ts'
 
 /** Given by whoever carries the request in, never by the request: `operator` is the Unix socket and this very process. */
 export interface Bindings {
@@ -11,6 +12,8 @@ export interface Variables {
   requestId: string
   /** For metrics and logs; the pattern, not the address. */
   endpoint: string
+  /** How many requests whoever asks has left; undefined until it is known who that is. */
+  rate: Rate | undefined
 }
 export interface AppEnv {
   Bindings: Bindings
