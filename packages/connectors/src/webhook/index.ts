@@ -154,13 +154,16 @@ async function deliver(
   return destination.answers === 'by-status' ? acceptAll(batch) : readAnswers(answer, batch)
 }
 
-/** Put together from the texts that the data engine made: parsing and writing them again would cost more than sending them. */
-function bodyOf({ id, json }: Batch, topic: string | undefined, mode: Mode): string {
+/**
+ * Put together from the texts that the data engine made: parsing and writing them again would cost more than sending them.
+ * As bytes, since signing and sending would each encode a text anew.
+ */
+function bodyOf({ id, json }: Batch, topic: string | undefined, mode: Mode): Buffer {
   const head = { type: 'changes', batch: id, mode, ...(topic === undefined ? {} : { topic }) }
-  return `${JSON.stringify(head).slice(0, -1)},"changes":[${json.join(',')}]}`
+  return Buffer.from(`${JSON.stringify(head).slice(0, -1)},"changes":[${json.join(',')}]}`)
 }
 
-function post(ctx: WebhookContext, key: Buffer, id: string, body: string, accept: readonly number[] = []) {
+function post(ctx: WebhookContext, key: Buffer, id: string, body: Buffer, accept: readonly number[] = []) {
   const headers = {
     'content-type': 'application/json',
     'idempotency-key': id,
@@ -181,7 +184,7 @@ const JUDGED_HERE = [401, 403, 429, ...Array.from({ length: 100 }, (_, index) =>
 
 async function* checkReceiver(ctx: WebhookContext): AsyncGenerator<CheckStep> {
   const key = readSigningKey(ctx.settings.signingSecret.reveal())
-  const body = JSON.stringify({ type: 'ping' })
+  const body = Buffer.from(JSON.stringify({ type: 'ping' }))
   const { status } = await post(ctx, key, `ping_${ctx.now().getTime()}`, body, JUDGED_HERE)
   yield { step: 'resolved', ok: true }
   yield { step: 'reached', ok: true }

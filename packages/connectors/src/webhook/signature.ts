@@ -22,7 +22,7 @@ export function readSigningKey(secret: string): Buffer {
 }
 
 /** The three headers of the standard. `id` stays the same when a batch is sent again; the time does not. */
-export function signedHeaders(key: Buffer, id: string, now: Date, body: string): Record<string, string> {
+export function signedHeaders(key: Buffer, id: string, now: Date, body: Uint8Array): Record<string, string> {
   const timestamp = String(Math.floor(now.getTime() / 1000))
   const signature = createHmac('sha256', key).update(`${id}.${timestamp}.`).update(body).digest('base64')
   return { 'webhook-id': id, 'webhook-timestamp': timestamp, 'webhook-signature': `v1,${signature}` }

@@ -15,9 +15,10 @@ import { readConnection } from '../store/connection.ts'
 import { detachedProblem, readExport } from '../store/export.ts'
 import { listDeliveredFiles, readLedgers, writeDeliveredFiles, writeLedgers } from '../store/ledger.ts'
 import * as hold from '../store/run-hold.ts'
-import { answer, intend, keepJob, listUnsettledFiles, readJournal, withdraw } from '../store/run-journal.ts'
+import { keepJob, listUnsettledFiles, readJournal, withdraw } from '../store/run-journal.ts'
 import type { Db, Tx } from '../store/schema.ts'
 import { finishRun } from './finish-run.ts'
+import { JournalWriter } from './journal-writer.ts'
 import { makePolicyWatch } from './policy-watch.ts'
 import { readBasis, type FindConnector } from './plan-basis.ts'
 import type { Queue } from './queue.ts'
@@ -51,6 +52,7 @@ export function makeRunPort(options: RunPortOptions): RunPort {
     return owner
   }
   const policies = makePolicyWatch(db)
+  const answers = new JournalWriter(db)
   return {
     load: async (lease) => {
       const state = await loadRun(db, lease)
@@ -64,11 +66,11 @@ export function makeRunPort(options: RunPortOptions): RunPort {
     intend: async (lease, entry) => {
       const refusal = (await authority(db, await ownerOf(lease))) ?? (await policies.refusal(lease))
       if (refusal !== null) return { go: false, because: 'not-allowed', reason: refusal }
-      const outcome = await intend(db, lease, entry)
+      const outcome = await answers.intend(lease, entry)
       if (outcome === undefined) throw new LeaseLost('Another worker has taken over this run')
       return permissionOf(outcome)
     },
-    answer: (lease, entry) => must(answer(db, lease, entry)),
+    answer: (lease, entry) => must(answers.answer(lease, entry)),
     withdraw: (lease, key) => must(withdraw(db, lease, key)),
     keepJob: (lease, key, id, job) => must(keepJob(db, lease, key, { id, job })),
     hold: (lease, reason) => must(hold.holdForApproval(db, lease, reason)),

@@ -11,6 +11,7 @@ import {
   countVanishing,
   dueOfAll,
   dueOfCompared,
+  dueOfFiles,
   ledgerRows,
   sortedPiece,
   summariseOutbox,
@@ -129,7 +130,11 @@ async function wholeContext(lake: Lake, whole: Extract<LedgerRef, { kind: 'whole
   return prepareSelection(lake, whole.source, then, lake.files.temporary('parquet'))
 }
 
-/** Compares, then finds what is due, then sorts it: narrow passes, of which only the first goes through the columns. */
+/**
+ * Compares, then finds what is due, then sorts it: narrow passes, of which only the first goes through the columns. Where
+ * there is nothing to compare with, all is due, and is sorted as it is selected, unless selecting it is work that is not to be
+ * done for each piece.
+ */
 async function writeOutbox(
   lake: Lake,
   source: PlanSource,
@@ -137,13 +142,16 @@ async function writeOutbox(
   ledgerPath: string | null,
 ): Promise<Changes> {
   const { db, files, plan } = lake
-  const due = files.temporary('parquet')
-  const matched =
-    ledgerPath === null ? { unchanged: 0, uncertainBefore: 0 } : await writeDue(lake, source, context, ledgerPath, due)
-  if (ledgerPath === null) await copyParquet(db, dueOfAll(source, context), due)
   const { outbox } = files.source(source.name)
+  const path = files.temporary('parquet')
+  const isSelected = ledgerPath === null && !hasJoins(source, context.root, context.now)
+  let matched = { unchanged: 0, uncertainBefore: 0 }
+  if (ledgerPath !== null) matched = await writeDue(lake, source, context, ledgerPath, path)
+  else if (!isSelected) await copyParquet(db, dueOfAll(source, context), path)
+  const due = (numbers?: readonly number[]): string =>
+    isSelected ? dueOfAll(source, context, numbers) : dueOfFiles(path, numbers)
   await files.publishFolder(outbox, async (folder) => sortInto(db, due, folder))
-  await rm(due)
+  await rm(path, { force: true })
   const pieces = await readPieces(db, outbox)
   const changes = await summary(db, pieces)
   if (plan.delivers !== 'rows' && changes.removed > 0) await checkRemovals(db, source, pieces)
@@ -170,12 +178,17 @@ async function writeDue(
   return { unchanged: count(counts?.['unchanged']), uncertainBefore: count(counts?.['uncertain']) }
 }
 
-async function sortInto(db: Lake['db'], due: string, folder: string): Promise<readonly string[]> {
-  const files = (await db.rows(countByFile(due))).map((row) => ({ file: count(row['file']), rows: count(row['rows']) }))
+async function sortInto(
+  db: Lake['db'],
+  due: (files?: readonly number[]) => string,
+  folder: string,
+): Promise<readonly string[]> {
+  const counts = await db.rows(countByFile(due()))
+  const files = counts.map((row) => ({ file: count(row['file']), rows: count(row['rows']) }))
   const paths: string[] = []
   for (const piece of piecesOf(files)) {
     const path = join(folder, `${String(paths.length + 1).padStart(5, '0')}.parquet`)
-    await copyParquet(db, sortedPiece(due, piece), path)
+    await copyParquet(db, sortedPiece(due(piece), piece), path)
     paths.push(path)
   }
   return paths

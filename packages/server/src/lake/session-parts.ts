@@ -25,19 +25,20 @@ import { csvHeaderCell } from './plan-sql/cell-sql.ts'
 import { hasChangeColumn } from './session-check.ts'
 import { finishedFile, finishFile, isThere, writeText } from './session-files.ts'
 import { describeModel } from './session-model.ts'
-import { copied, count, readPieces, selectContext, type Lake } from './session-select.ts'
+import { copiedBeside, count, readPieces, selectContext, type Lake } from './session-select.ts'
 import type { PartFormat, PartOf, SourceDiff, SpoolFile } from './session-types.ts'
 import { quoteText } from './sql-text.ts'
-
-/** A part is worth a file of its own from here on. Table files hold as many rows. */
-const PART_ROWS = 983_040
 
 /** Between a file's pieces on the way through gzip. */
 const PIPE_BYTES = 1 << 18
 
-export function countParts(source: SelectedSource, diff: SourceDiff, partsMax: number): number {
+export function countParts(
+  source: SelectedSource,
+  diff: SourceDiff,
+  { partsMax, rowsPerPart }: { readonly partsMax: number; readonly rowsPerPart: number },
+): number {
   const due = diff.added + diff.changed + diff.removed
-  return Math.max(1, Math.min(partsMax, source.table.files.length, Math.ceil(due / PART_ROWS)))
+  return Math.max(1, Math.min(partsMax, source.table.files.length, Math.ceil(due / rowsPerPart)))
 }
 
 interface BegunPart {
@@ -47,8 +48,9 @@ interface BegunPart {
 }
 
 /**
- * Parts in the making and finished ones. While a part that was asked for is packed and flushed, the rows of the one after
- * it are written already, and no further: the spool holds one part more than is wanted, not the whole export.
+ * Parts in the making and finished ones. DuckDB writes two of them at once, since at the end of a file all its threads but
+ * one would have nothing to do; a part that is written is packed, summed and flushed beside that. The spool holds two parts
+ * more than is wanted, not the whole export.
  */
 export class Parts {
   readonly #lake: Lake
@@ -62,13 +64,15 @@ export class Parts {
 
   async write(source: SelectedSource, diff: SourceDiff, part: PartOf, format: PartFormat): Promise<SpoolFile> {
     const { file, written } = this.#begin(source, diff, part, format)
-    if (part.number < part.of) {
-      const next = { ...part, number: part.number + 1 }
-      written.then(
-        () => this.#isClosed || this.#begin(source, diff, next, format),
-        () => undefined,
-      )
+    const beginAhead = (by: number): void => {
+      const number = part.number + by
+      if (number <= part.of && !this.#isClosed) this.#begin(source, diff, { ...part, number }, format)
     }
+    beginAhead(1)
+    written.then(
+      () => beginAhead(2),
+      () => undefined,
+    )
     return file
   }
 
@@ -120,7 +124,10 @@ export class Parts {
     if (finished !== undefined) return finished
     const temporary = files.temporary('part')
     try {
-      const rows = await copied(db, copyStatement(source, await this.#rows(source, diff, part), format, temporary))
+      const rows = await copiedBeside(
+        db,
+        copyStatement(source, await this.#rows(source, diff, part), format, temporary),
+      )
       onWritten()
       const packed = isPacked(format) ? await gzip(temporary, files.temporary('gz')) : temporary
       return await finishFile(files, { temporary: packed, rows }, { path, name })

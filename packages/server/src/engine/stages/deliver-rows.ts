@@ -35,6 +35,8 @@ export async function deliverRows(run: Delivering, destination: RowsDestination)
 
   const pass = async (purpose: 'send' | 'collect'): Promise<void> => {
     const inFlight = new Set<Promise<void>>()
+    // Answers on their way to the journal hold no place in flight: a next batch's intent can be written with them.
+    const writing = new Set<Promise<void>>()
     // A run that ends still collects what its jobs say now, up to the first that does not.
     let isOver = purpose === 'send' && ending !== null
     const deliverOne = async (source: PlanSource, batch: OutboxBatch): Promise<void> => {
@@ -43,6 +45,13 @@ export async function deliverRows(run: Delivering, destination: RowsDestination)
         const told = { isServiceAlive: () => answers > 0, isEnding, purpose }
         const result = await deliverBatch(run, destination, source, batch, waiting, told)
         if (result.isAnswered) answers += 1
+        const written: Promise<void> = result.written
+          .catch((error: unknown) => {
+            stop(error)
+            isOver = true
+          })
+          .finally(() => writing.delete(written))
+        writing.add(written)
         // Not `ending ??= await …`, which looks before it waits, and would forget a sibling's ending.
         ending ??= result.ending
         isOver ||= result.ending !== null
@@ -67,6 +76,7 @@ export async function deliverRows(run: Delivering, destination: RowsDestination)
       }
     }
     await Promise.all(inFlight)
+    await Promise.all(writing)
   }
 
   await pass('send')
@@ -87,9 +97,12 @@ export async function deliverRows(run: Delivering, destination: RowsDestination)
 interface BatchResult {
   readonly isAnswered: boolean
   readonly ending: Ending | null
+  /** Resolves when the answer is in the journal. */
+  readonly written: Promise<void>
 }
+const NOTHING_WRITTEN = Promise.resolve()
 
-/** Sends one batch, or knows from the journal that it is done; writes the answer down before it counts. */
+/** Sends one batch, or knows from the journal that it is done; its answer is on the way to the journal then. */
 async function deliverBatch(
   run: Delivering,
   destination: RowsDestination,
@@ -104,7 +117,7 @@ async function deliverBatch(
 ): Promise<BatchResult> {
   const key = batchKey(source, batch)
   const known = run.journal.get(journalText(key))
-  if (known?.state === 'answered') return { isAnswered: true, ending: null }
+  if (known?.state === 'answered') return { isAnswered: true, ending: null, written: NOTHING_WRITTEN }
   const handedOver = waiting.get(journalText(key))
   const jobs = handedOver?.jobs ?? new Map(Object.entries(known?.jobs ?? {}))
   const intendedAt = handedOver?.intendedAt ?? known?.intendedAt ?? run.ports.clock.now()
@@ -122,13 +135,14 @@ async function deliverBatch(
   // Either it waits for its job; or the end may pass, and the next execution sends it again under the same id.
   if (outcome.openRows.length > 0) {
     if (ending === null) waiting.set(journalText(key), { jobs, intendedAt })
-    return { isAnswered: false, ending }
+    return { isAnswered: false, ending, written: NOTHING_WRITTEN }
   }
-  if (isUntouched && ending !== null) return { isAnswered: false, ending }
+  if (isUntouched && ending !== null) return { isAnswered: false, ending, written: NOTHING_WRITTEN }
   const path = outcome.exceptions.length === 0 ? null : await run.lake.writeExceptions(source, key, outcome.exceptions)
-  await run.ports.runs.answer(run.lease, outcome.answer(key, path))
-  run.ports.failpoint('answer-stored')
-  return { isAnswered: true, ending }
+  const written = run.ports.runs
+    .answer(run.lease, outcome.answer(key, path))
+    .then(() => run.ports.failpoint('answer-stored'))
+  return { isAnswered: true, ending, written }
 }
 
 function batchKey(source: PlanSource, batch: OutboxBatch): JournalKey {

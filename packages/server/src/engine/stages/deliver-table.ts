@@ -8,8 +8,9 @@ import { withFailpoints } from './deliver-files.ts'
 
 type TableDestination = Extract<OpenDestination, { delivers: 'table' }>
 
-/** Rows a part: small enough that loading begins soon, large enough that a part is worth a round trip. */
-const PARTS_MAX = 64
+/** Small enough that loading begins soon, large enough that a part is worth its round trips. */
+const ROWS_PER_PART = 245_760
+const PARTS_MAX = 1024
 
 /** The permission to go on was refused in the middle of an attempt. */
 class Refused extends Error {
@@ -81,7 +82,7 @@ async function loadSource(
   marker: string,
 ): Promise<void> {
   await delivery.begin(shapeOf(run, source), marker)
-  const of = run.lake.countParts(source, diff, PARTS_MAX)
+  const of = run.lake.countParts(source, diff, { partsMax: PARTS_MAX, rowsPerPart: ROWS_PER_PART })
   const write = (number: number) => run.lake.writePart(source, diff, { number, of }, 'csv-for-load')
   let rows = 0
   let next = write(1)

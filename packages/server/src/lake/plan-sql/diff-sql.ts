@@ -95,9 +95,10 @@ export function countCompared(comparedPath: string): string {
     FROM ${parquetFiles([comparedPath])}`
 }
 
-/** What is due, in no order yet, where the destination has nothing, or is replaced row by row. */
-export function dueOfAll(source: SelectedSource, context: SelectContext): string {
-  return `SELECT file, 'added' AS change, key, identifiers, identity_hash, fingerprint FROM (${sendableRows(source, context)})`
+/** What is due, in no order yet, where the destination has nothing, or is replaced row by row; only of some files where `files` says so. */
+export function dueOfAll(source: SelectedSource, context: SelectContext, files?: readonly number[]): string {
+  return `SELECT file, 'added' AS change, key, identifiers, identity_hash, fingerprint
+    FROM (${sendableRows(source, context, files)})`
 }
 
 /**
@@ -117,17 +118,23 @@ export function dueOfCompared(comparedPath: string, ledgerPath: string, mode: Mo
     FROM (${candidates}) c ${mode === 'mirror' ? 'FULL' : 'LEFT'} JOIN (${open}) l ON ${identityOf('c')} = ${identityOf('l')}`
 }
 
-export function countByFile(duePath: string): string {
-  return `SELECT file, count(*) AS rows FROM ${parquetFiles([duePath])} GROUP BY file ORDER BY file`
+/** What is due, from the file in which it was written down; only of neighbouring files where `files` says so. */
+export function dueOfFiles(duePath: string, files?: readonly number[]): string {
+  const [first = 0] = files ?? []
+  const condition = files === undefined ? 'TRUE' : `file BETWEEN ${first} AND ${files.at(-1) ?? first}`
+  return `SELECT * FROM ${parquetFiles([duePath])} WHERE ${condition}`
+}
+
+export function countByFile(due: string): string {
+  return `SELECT file, count(*) AS rows FROM (SELECT file FROM (${due})) GROUP BY file ORDER BY file`
 }
 
 /** One piece of the outbox: what is due in neighbouring files, in order. All removals of a key are in one piece. */
-export function sortedPiece(duePath: string, files: readonly number[]): string {
+export function sortedPiece(due: string, files: readonly number[]): string {
   const [first = 0] = files
   const removal = 'row_number() OVER (PARTITION BY file < 0, key ORDER BY identifiers)'
   const lane = first < 0 ? `CASE WHEN file < 0 THEN ${removal} ELSE ${ROWS_LANE} END` : String(ROWS_LANE)
-  return `SELECT ${lane} AS lane, * FROM ${parquetFiles([duePath])}
-    WHERE file BETWEEN ${first} AND ${files.at(-1) ?? first} ORDER BY ${ORDER}`
+  return `SELECT ${lane} AS lane, * FROM (${due}) ORDER BY ${ORDER}`
 }
 
 /**
