@@ -8,6 +8,8 @@ import { showRun } from './run-answer.ts'
 const LOOK_MS = 500
 /** Every so many looks, whether whoever follows still may. */
 const LOOKS_A_RIGHT = 2
+/** Every so many looks, how long it will still take: that changes although nothing happens. */
+const LOOKS_AN_ESTIMATE = 4
 
 export function followRun(ports: HttpPorts, id: RunId, call: Call): ReadableStream<Uint8Array> {
   return eventStream([call.signal, ports.stopping], (signal) => changesOf(ports, id, call, signal))
@@ -29,7 +31,8 @@ async function* changesOf(
     // By what has happened, not by the clock: the estimate moves although nothing does.
     const { progress: _estimate, ...happened } = run
     const id = createHash('sha256').update(JSON.stringify(happened)).digest('base64url').slice(0, 16)
-    if (id !== sent) yield { event: 'run', id, data: run }
+    const isEstimated = run.progress !== null && look % LOOKS_AN_ESTIMATE === 0
+    if (id !== sent || isEstimated) yield { event: 'run', id, data: run }
     else yield 'nothing'
     sent = id
     if (run.finishedAt !== null || run.status === 'held') {
