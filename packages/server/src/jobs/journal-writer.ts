@@ -35,9 +35,13 @@ export class JournalWriter {
   }
 
   /** Undefined when the lease is lost. */
-  async intend(lease: Lease, entry: JournalKey & { readonly file?: StoredFile }): Promise<IntendOutcome | undefined> {
+  async intend(
+    lease: Lease,
+    entry: JournalKey & { readonly file?: StoredFile },
+    known: { readonly connectionId: string; readonly revision: number },
+  ): Promise<IntendOutcome | undefined> {
     return this.#settling(lease, async (answers) => {
-      const outcome = await intend(this.#db, lease, entry, answers)
+      const outcome = await intend(this.#db, lease, entry, answers, known)
       return { outcome, isWritten: outcome !== undefined }
     })
   }

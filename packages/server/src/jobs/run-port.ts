@@ -60,15 +60,23 @@ export function makeRunPort(options: RunPortOptions): RunPort {
       return state
     },
     makePlan: (lease) => db.transaction().execute((tx) => planRun(tx, options, lease)),
-    savePlan: (lease, plan) => must(hold.savePlan(db, lease, plan)),
+    savePlan: async (lease, plan) => {
+      policies.know(lease, plan)
+      await must(hold.savePlan(db, lease, plan))
+    },
     saveDiff: (lease, diff) => must(hold.saveDiff(db, lease, diff)),
     setStage: (lease, stage) => must(hold.setStage(db, lease, stage)),
     intend: async (lease, entry) => {
-      const refusal = (await authority(db, await ownerOf(lease))) ?? (await policies.refusal(lease))
+      const refusal = await authority(db, await ownerOf(lease))
       if (refusal !== null) return { go: false, because: 'not-allowed', reason: refusal }
-      const outcome = await answers.intend(lease, entry)
-      if (outcome === undefined) throw new LeaseLost('Another worker has taken over this run')
-      return permissionOf(outcome)
+      for (let policy = await policies.known(lease); ; policy = await policies.look(lease)) {
+        if (policy.refusal !== null) return { go: false, because: 'not-allowed', reason: policy.refusal }
+        const outcome = await answers.intend(lease, entry, policy)
+        if (outcome === undefined) throw new LeaseLost('Another worker has taken over this run')
+        if (outcome.connectionRevision === null || outcome.connectionRevision === policy.revision) {
+          return permissionOf(outcome)
+        }
+      }
     },
     answer: (lease, entry) => must(answers.answer(lease, entry)),
     withdraw: (lease, key) => must(withdraw(db, lease, key)),

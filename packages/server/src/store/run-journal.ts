@@ -31,20 +31,24 @@ export interface Entry extends Answer {
 
 /** What the run's row said in the statement that wrote the entry. Nothing is written unless it may go on. */
 export interface IntendOutcome {
+  /** Of the connection; null where it is gone. Where it is another than was expected, the run's row was not asked. */
+  readonly connectionRevision: number | null
   readonly canceledBy: string | null
   readonly isConnected: boolean
   readonly written: boolean
 }
 
 /**
- * Writes the answers of earlier entries too, so that a batch costs one write and not two. Undefined when the hold is lost; then
- * nothing is written. What happens inside is in the migrations, `run_intend`.
+ * Writes the answers of earlier entries too, so that a batch costs one statement. The entry itself is written only where the
+ * connection is as it was `known` to be, or gone, which `run_intend` (in the migrations) tells by itself. Undefined when the
+ * hold is lost; then nothing is written.
  */
 export async function intend(
   db: Db,
   hold: Hold,
   entry: EntryKey & { readonly file?: StoredFile },
   answers: readonly Answer[],
+  known: { readonly connectionId: string; readonly revision: number },
 ): Promise<IntendOutcome | undefined> {
   const file = entry.file === undefined ? null : toJson(entry.file)
   const { source, kind, first, last } = entry
@@ -52,15 +56,36 @@ export async function intend(
     answers.length === 0
       ? sql``
       : sql`WITH answered AS MATERIALIZED (SELECT bool_and(a.written) AS ok FROM (${answering(hold, answers)}) a)`
-  const { rows } = await sql<{ canceled_by: string | null; is_connected: boolean; entry_state: string | null }>`
-    ${answered} SELECT i.* FROM run_intend(${hold.runId}, ${hold.epoch}, ${source}, ${kind}, ${first}, ${last}, ${file}) i
+  const { rows } = await sql<IntendRow>`
+    ${answered} SELECT c.revision, i.*
+      FROM (SELECT 1) one
+      LEFT JOIN connection c ON c.id = ${known.connectionId}
+      LEFT JOIN LATERAL run_intend(${hold.runId}, ${hold.epoch}, ${source}, ${kind}, ${first}, ${last}, ${file}) i
+        ON coalesce(c.revision, ${known.revision}) = ${known.revision}
     ${answers.length === 0 ? sql`` : sql`WHERE (SELECT ok FROM answered) IS NOT NULL`}`.execute(db)
   const row = rows[0]
-  if (row === undefined) return undefined
+  const isExpected = row?.revision === null || row?.revision === known.revision
+  if (row === undefined || (isExpected && row.is_connected === null)) return undefined
+  if (row.is_connected === null) {
+    return { connectionRevision: row.revision, canceledBy: null, isConnected: true, written: false }
+  }
   if (row.entry_state === 'answered') {
     throw new Error(`A bug: ${kind} ${first}-${last} of ${hold.runId} was answered and would be sent again`)
   }
-  return { canceledBy: row.canceled_by, isConnected: row.is_connected, written: row.entry_state !== null }
+  return {
+    connectionRevision: row.revision,
+    canceledBy: row.canceled_by,
+    isConnected: row.is_connected,
+    written: row.entry_state !== null,
+  }
+}
+
+/** The columns of `run_intend` are null where it was not asked, or the hold is lost. */
+interface IntendRow {
+  readonly revision: number | null
+  readonly canceled_by: string | null
+  readonly is_connected: boolean | null
+  readonly entry_state: string | null
 }
 
 /**
