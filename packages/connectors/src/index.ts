@@ -3,6 +3,7 @@ import type { Connector } from '@patchbay/connector-sdk'
 import { amazonS3 } from './amazon-s3/index.ts'
 import { azureBlob } from './azure-blob/index.ts'
 import { googleCustomerMatch } from './google-customer-match/index.ts'
+import { hubSpot } from './hubspot/index.ts'
 import { klaviyo } from './klaviyo/index.ts'
 import { localFolder } from './local-folder/index.ts'
 import { mailchimp } from './mailchimp/index.ts'
@@ -19,6 +20,7 @@ export const connectors: readonly Connector[] = [
   postgresql,
   webhook,
   mailchimp,
+  hubSpot,
   klaviyo,
   googleCustomerMatch,
   metaCustomAudiences,
