@@ -10,7 +10,7 @@ import { spawnSync } from 'node:child_process'
 import { accessSync, constants, globSync, statSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
-export type RequirementName = 'openssh' | 'postgresql' | 'bubblewrap' | 'chromium'
+export type RequirementName = 'openssh' | 'postgresql' | 'mariadb' | 'bubblewrap' | 'chromium'
 
 export interface Requirement {
   readonly available: boolean
@@ -33,6 +33,7 @@ interface Need {
 export const NEEDS: Readonly<Record<RequirementName, Need>> = {
   openssh: { debian: 'openssh-server', programs: ['sshd'], places: ['/usr/sbin/sshd'] },
   postgresql: { debian: 'postgresql', programs: ['postgres'], places: ['/usr/lib/postgresql/*/bin/postgres'] },
+  mariadb: { debian: 'mariadb-server', programs: ['mariadbd'], places: ['/usr/sbin/mariadbd'] },
   bubblewrap: { debian: 'bubblewrap', programs: ['bwrap'], places: [], refusal: refusedByKernel },
   chromium: { debian: 'chromium', programs: ['chromium', 'chromium-browser', 'google-chrome'], places: [] },
 }

@@ -4,6 +4,7 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import pg from 'pg'
 import { startAzurite } from '../packages/connectors/test-servers/azurite.ts'
+import { startMariadb } from '../packages/connectors/test-servers/mariadb.ts'
 import { startPostgresql } from '../packages/connectors/test-servers/postgresql.ts'
 import { startS3 } from '../packages/connectors/test-servers/s3rver.ts'
 import { startSftpServer } from '../packages/server/src/cli/demo/sftp-server.ts'
@@ -184,6 +185,34 @@ async function postgresqlSink(): Promise<Sink> {
   }
 }
 
+async function mysqlSink(): Promise<Sink> {
+  const server = await startMariadb()
+  const tables = async (): Promise<readonly string[]> => {
+    const rows = await server.query(
+      'SELECT TABLE_NAME AS name FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE()',
+    )
+    return rows.map((row) => String(row['name']))
+  }
+  return {
+    connector: 'mysql',
+    settings: { host: server.host, port: server.port, database: server.database, user: server.user, tls: 'none' },
+    secrets: { password: server.password },
+    destination: { table: 'people' },
+    mode: 'append',
+    tables: 1,
+    uncertainMax: 0,
+    async readEffects() {
+      if (!(await tables()).includes('people')) return new Map()
+      return count((await server.query('SELECT id FROM people')).map((row) => String(row['id'])))
+    },
+    readLeftovers: async () => (await tables()).filter((name) => name.includes('staging')),
+    async reset() {
+      for (const name of await tables()) await server.query(`DROP TABLE \`${name}\``)
+    },
+    stop: () => server.stop(),
+  }
+}
+
 /** `keyed` drops a batch whose id it has seen and gives the same answer again; `blind` takes everything as it comes. */
 async function webhookSink(repeat: 'keyed' | 'blind'): Promise<Sink> {
   let effects = new Map<string, number>()
@@ -237,6 +266,7 @@ export const SINKS: Readonly<Record<string, (root: string) => Promise<Sink>>> = 
   'amazon-s3': s3Sink,
   'azure-blob': azureSink,
   postgresql: postgresqlSink,
+  mysql: mysqlSink,
   'webhook (keyed)': () => webhookSink('keyed'),
   'webhook (blind)': () => webhookSink('blind'),
 }

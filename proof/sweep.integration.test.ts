@@ -2,9 +2,12 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { requirement } from '../checks/requirement.ts'
+import { NEEDS as SERVERS, requirement, type RequirementName } from '../checks/requirement.ts'
 import { SINKS } from './sinks.ts'
 import { positionsOf, Sweep } from './sweep.ts'
+
+/** Real servers that are not among the packages. */
+const NEEDS: Readonly<Record<string, RequirementName>> = { postgresql: 'postgresql', mysql: 'mariadb' }
 
 /** Kills a connector in a test run; `npm run proof` does them all. */
 const SAMPLE = 4
@@ -22,9 +25,9 @@ function numbersFrom(start: number): () => number {
 }
 
 describe.each(Object.keys(SINKS))('killed at any moment: %s', (connector) => {
-  const isHere = connector !== 'postgresql' || requirement('postgresql').available
-  test.skipIf(!isHere)(
-    `nothing lost, nothing doubled, PROOF_SEED=${seed} [needs ${connector === 'postgresql' ? 'postgresql' : 'nothing'}]`,
+  const need = NEEDS[connector]
+  test.skipIf(need !== undefined && !requirement(need).available)(
+    `nothing lost, nothing doubled, PROOF_SEED=${seed} [needs ${need === undefined ? 'nothing' : SERVERS[need].debian}]`,
     async () => {
       const root = await mkdtemp(join(tmpdir(), 'patchbay-sweep-'))
       try {

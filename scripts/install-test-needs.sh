@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the real servers that tests start for themselves: OpenSSH, PostgreSQL, the sandbox of the data engine, and a browser.
+# Installs the real servers that tests start for themselves: OpenSSH, PostgreSQL, MariaDB, the sandbox of the data engine, and
+# a browser.
 # Meant for CI and for machines of developers; Debian also starts an sshd and a PostgreSQL where it runs services.
 set -euo pipefail
 
@@ -8,6 +9,7 @@ has() { PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null 2>&1; }
 has sshd || missing+=(openssh-server)
 has sftp || missing+=(openssh-client)
 has postgres || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || missing+=(postgresql)
+has mariadbd || missing+=(mariadb-server)
 has bwrap || missing+=(bubblewrap)
 has chromium || missing+=(chromium)
 

@@ -8,6 +8,7 @@ import { klaviyo } from './klaviyo/index.ts'
 import { localFolder } from './local-folder/index.ts'
 import { mailchimp } from './mailchimp/index.ts'
 import { metaCustomAudiences } from './meta-custom-audiences/index.ts'
+import { mysql } from './mysql/index.ts'
 import { postgresql } from './postgresql/index.ts'
 import { sftp } from './sftp/index.ts'
 import { webhook } from './webhook/index.ts'
@@ -18,6 +19,7 @@ export const connectors: readonly Connector[] = [
   amazonS3,
   azureBlob,
   postgresql,
+  mysql,
   webhook,
   mailchimp,
   hubSpot,

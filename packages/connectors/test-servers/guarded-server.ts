@@ -112,3 +112,14 @@ function listens(port: number): Promise<boolean> {
     socket.once('connect', () => socket.destroy())
   })
 }
+
+/** A server that refuses to run as root runs as this user; as any other user it runs as that user. */
+export function unprivilegedOwner(name: string): ServerProgram['owner'] {
+  if (process.getuid?.() !== 0) return undefined
+  const users = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .map((line) => line.split(':'))
+  const entry = users.find(([user]) => user === name) ?? users.find(([user]) => user === 'nobody')
+  if (entry === undefined) throw new Error(`Neither a user ${name} nor a user nobody to run it as`)
+  return { uid: Number(entry[2]), gid: Number(entry[3]) }
+}
