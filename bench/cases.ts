@@ -37,7 +37,7 @@ interface Measured {
   readonly memoryMbAtMost?: number
 }
 
-function figureOf(measured: Measured): Figure {
+export function figureOf(measured: Measured): Figure {
   const { rows, seconds, limitSeconds, ratioAtLeast, memoryMb, memoryMbAtMost = null } = measured
   const ratio = limitSeconds / seconds
   return {
@@ -64,7 +64,7 @@ export type Case = (folder: string, scale: number) => Promise<readonly Figure[]>
 /** Both sides take turns, and the best of each counts: a neighbour on the machine that slows one turn slows no figure. */
 const TURNS = [1, 2] as const
 
-async function inTurns(
+export async function inTurns(
   limit: (turn: number) => Promise<number>,
   ours: (turn: number) => Promise<RunFigures>,
 ): Promise<{ readonly limitSeconds: number; readonly ours: RunFigures }> {

@@ -7,8 +7,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { difference, folder, growth, postgresql, sftp, tryEngine, webhook, type Case } from './cases.ts'
+import { SERVICE_CASES } from './services.ts'
 
-const CASES: Readonly<Record<string, Case>> = { folder, sftp, postgresql, webhook, difference, growth }
+const CASES: Readonly<Record<string, Case>> = {
+  folder,
+  sftp,
+  postgresql,
+  webhook,
+  difference,
+  growth,
+  ...SERVICE_CASES,
+}
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

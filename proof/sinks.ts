@@ -7,26 +7,9 @@ import { startAzurite } from '../packages/connectors/test-servers/azurite.ts'
 import { startMariadb } from '../packages/connectors/test-servers/mariadb.ts'
 import { startPostgresql } from '../packages/connectors/test-servers/postgresql.ts'
 import { startS3 } from '../packages/connectors/test-servers/s3rver.ts'
+import { SERVICE_SINKS } from './services.ts'
+import type { Sink } from './sink.ts'
 import { startSftpServer } from '../packages/server/src/cli/demo/sftp-server.ts'
-
-export interface Sink {
-  readonly connector: string
-  readonly settings: Readonly<Record<string, string | number>>
-  /** Secrets by the field's name. */
-  readonly secrets: Readonly<Record<string, string>>
-  readonly destination: Readonly<Record<string, string>>
-  readonly mode: string
-  /** More than one where a run publishes several files together. */
-  readonly tables: number
-  /** Rows that may be left uncertain by one crash: those of one batch where a repeat is blind. */
-  readonly uncertainMax: number
-  /** How often each row took effect, by its key. */
-  readEffects(): Promise<ReadonlyMap<string, number>>
-  /** Names that should not be there any more: temporary files, staging tables. */
-  readLeftovers(): Promise<readonly string[]>
-  reset(): Promise<void>
-  stop(): Promise<void>
-}
 
 const count = (keys: Iterable<string>): Map<string, number> => {
   const effects = new Map<string, number>()
@@ -269,4 +252,5 @@ export const SINKS: Readonly<Record<string, (root: string) => Promise<Sink>>> = 
   mysql: mysqlSink,
   'webhook (keyed)': () => webhookSink('keyed'),
   'webhook (blind)': () => webhookSink('blind'),
+  ...SERVICE_SINKS,
 }

@@ -4,7 +4,8 @@ import { cp, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Run } from '@patchbay/contract'
-import { SINKS, type Sink } from './sinks.ts'
+import type { Sink } from './sink.ts'
+import { SINKS } from './sinks.ts'
 
 const CHILD = fileURLToPath(new URL('child.ts', import.meta.url))
 const PROGRAM = fileURLToPath(new URL('../packages/server/src/cli/patchbay.ts', import.meta.url))
@@ -49,22 +50,43 @@ export class Sweep {
     const expected = new Set<string>()
     const names = Array.from({ length: sink.tables }, (_, index) => (index === 0 ? 'people' : `people-${index + 1}`))
     const sweep = new Sweep(connector, root, sink, expected)
-    for (const [index, name] of names.entries()) {
+    const tables = names.map((name) => ({ name, path: join(root, `${name}.csv`) }))
+    for (const [index, { path }] of tables.entries()) {
       const keys = Array.from({ length: ROWS }, (_, row) => `k${index}-${row}`)
       for (const key of keys) expected.add(key)
-      const path = join(root, `${name}.csv`)
       await writeFile(path, `id,email\n${keys.map((key) => `${key},${key}@example.com`).join('\n')}\n`)
-      await sweep.#patchbay(['table', 'import', path, '--name', name, '--key', 'id'])
     }
-    const set = Object.entries(sink.settings).flatMap(([field, value]) => ['--set', `${field}=${value}`])
-    const trust = sink.connector === 'sftp' ? ['--trust', await sweep.#shownKey(set)] : []
-    await sweep.#patchbay(['connection', 'add', 'Sink', '--connector', sink.connector, ...set, ...trust])
-    const source = { kind: 'data-out', tables: names.map((table) => ({ table })) }
-    const body = { connection: 'Sink', destination: sink.destination, mode: sink.mode, source }
-    await writeFile(join(root, 'export.json'), JSON.stringify(body))
-    await sweep.#patchbay(['export', 'add', 'Proof', '--file', join(root, 'export.json')])
+    const { service, settings, secrets, destination, mode } = sink
+    const chosen = names.map((table) => (service === undefined ? { table } : { table, fields: service.fields }))
+    const body = { connection: 'Sink', destination, mode, source: { kind: 'data-out', tables: chosen } }
+    if (service === undefined) await sweep.#setUp(tables, body)
+    else
+      await sweep.#setUpService({
+        tables,
+        connection: { connectorId: sink.connector, settings, secrets },
+        export: body,
+      })
     await sink.reset()
     return sweep
+  }
+
+  /** As an operator does. */
+  async #setUp(tables: readonly { readonly name: string; readonly path: string }[], body: object): Promise<void> {
+    for (const { name, path } of tables) await this.#patchbay(['table', 'import', path, '--name', name, '--key', 'id'])
+    const { connector, settings } = this.#sink
+    const set = Object.entries(settings).flatMap(([field, value]) => ['--set', `${field}=${value}`])
+    const trust = connector === 'sftp' ? ['--trust', await this.#shownKey(set)] : []
+    await this.#patchbay(['connection', 'add', 'Sink', '--connector', connector, ...set, ...trust])
+    await writeFile(join(this.#root, 'export.json'), JSON.stringify(body))
+    await this.#patchbay(['export', 'add', 'Proof', '--file', join(this.#root, 'export.json')])
+  }
+
+  /** By the API of a Patchbay whose connector knows the fake: the command line has the real ones only. */
+  async #setUpService(world: object): Promise<void> {
+    const path = join(this.#root, 'world.json')
+    await writeFile(path, JSON.stringify(world))
+    const { code, errors } = await this.#start([CHILD, 'set-up', path], join(this.#root, 'data'))
+    if (code !== 0) throw new Error(`${this.connector}: the set-up ended with ${code}: ${errors}`)
   }
 
   async close(): Promise<void> {
@@ -163,6 +185,9 @@ export class Sweep {
         PATCHBAY_FILE_ROOTS: this.#root,
         PATCHBAY_ALLOW_HOSTS: '127.0.0.1',
         PATCHBAY_LOG: 'error',
+        ...(this.#sink.service === undefined
+          ? {}
+          : { PROOF_SERVICE: `${this.#sink.connector} ${this.#sink.service.origin}` }),
         ...(Object.fromEntries(secrets) as Record<string, string>),
       },
     })

@@ -66,7 +66,7 @@ export interface PatchbayOptions {
   readonly now?: () => Date
   readonly failpoint?: EnginePorts['failpoint']
   readonly workerTiming?: WorkerOptions['timing']
-  /** Beside those that come with it: tests bring their own. */
+  /** Beside those that come with it, and instead of those with the same ids: tests bring their own. */
   readonly connectors?: readonly Connector[]
 }
 
@@ -77,7 +77,8 @@ export async function openPatchbay(settings: Settings, options: PatchbayOptions 
     allowed: checked('PATCHBAY_ALLOW_HOSTS', () => parseAllowedHosts(settings.allowHosts)),
     ownPorts: [settings.port],
   }
-  const registry = makeRegistry([...connectors, ...(options.connectors ?? [])])
+  const own = options.connectors ?? []
+  const registry = makeRegistry([...connectors.filter(({ id }) => own.every((one) => one.id !== id)), ...own])
   const store = await openStore({
     dataFolder: settings.dataFolder,
     ...(settings.databaseUrl === undefined ? {} : { databaseUrl: settings.databaseUrl }),

@@ -2,7 +2,6 @@ import type { contract } from '@patchbay/contract'
 import { signInWays } from '../connector-host/sign-in-ways.ts'
 import { actorOf, type Identity } from '../access/identity.ts'
 import type { Connection } from '../domain/connection.ts'
-import type { ExportId } from '../domain/ids.ts'
 import { readConnection } from '../store/connection.ts'
 import { listDependents } from '../store/connection-removal.ts'
 import { listAttempts } from '../store/oauth-attempt.ts'
@@ -92,7 +91,7 @@ async function signInOf({ db, registry }: HttpPorts, connection: Connection, ide
 }
 
 async function exportsOn(db: Db, connectionId: Connection['id']) {
-  return (await listDependents(db, connectionId)).map(({ id, name }) => ({ id: id as ExportId, name }))
+  return (await listDependents(db, connectionId)).map(({ id, name }) => ({ id, name }))
 }
 
 function accountOf({ id, name }: { readonly id: string; readonly name: string }) {
