@@ -24,6 +24,8 @@ const built = statSync(STAMP, { throwIfNoEntry: false })?.mtimeMs ?? 0
 if (newest > built || process.argv.includes('--force')) {
   process.stderr.write('Building the pages, which takes some seconds\n')
   rmSync(STAMP, { force: true })
+  // Whoever builds, as a test does, may be in another mode; React would come with all that helps its developers.
+  process.env['NODE_ENV'] = 'production'
   await build({ configFile: join(HERE, 'vite.config.ts'), logLevel: 'warn' })
   for (const file of globSync('**/*.{js,css,svg}', { cwd: join(HERE, 'dist') })) compress(join(HERE, 'dist', file))
   writeFileSync(STAMP, '')

@@ -10,6 +10,7 @@ import {
 import { Dismiss20Regular } from '@fluentui/react-icons'
 import { Outlet, useLocation } from '@tanstack/react-router'
 import { useEffect, useRef, useState } from 'react'
+import { useLiveChanges } from '../api/live.ts'
 import { t } from '../messages/index.ts'
 import { ToastPlace } from '../ui/toasts.tsx'
 import { useMedia } from '../ui/use-media.ts'
@@ -65,6 +66,7 @@ export function Shell() {
   const hasSide = useMedia('(min-width: 900px)')
   const [isOpen, setOpen] = useState(false)
   const main = useFocusAfterStep()
+  useLiveChanges()
   const page = usePage()
   const may = useMay()
   const isAllowed = page?.permission === undefined || may(page.permission)

@@ -74,6 +74,8 @@ export const useTableStyles = makeStyles({
     color: tokens.colorNeutralForeground2,
   },
   first: { color: tokens.colorNeutralForeground1, fontWeight: tokens.fontWeightSemibold },
+  /** Read out, and not seen. */
+  unseen: { position: 'absolute', width: '1px', height: '1px', overflow: 'hidden', clipPath: 'inset(50%)' },
   end: { textAlign: 'end', fontVariantNumeric: 'tabular-nums' },
   waiting: { ...line, height: `${ROW_HEIGHT}px` },
 })

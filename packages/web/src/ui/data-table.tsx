@@ -183,7 +183,9 @@ function Head<Row>({ rows, columns, idOf, sort, onSort, selected, onSelect, comm
           )
         })}
         {commandsOf === undefined ? null : (
-          <div role="columnheader" aria-label={t('action.more')} className={styles.headCell} />
+          <div role="columnheader" className={styles.headCell}>
+            <span className={styles.unseen}>{t('action.more')}</span>
+          </div>
         )}
       </div>
     </div>

@@ -10,7 +10,7 @@ import {
 import { Dismiss20Regular } from '@fluentui/react-icons'
 import { useEffect, useRef, type ReactNode } from 'react'
 import { t } from '../messages/index.ts'
-import { useMedia } from './use-media.ts'
+import { useWide } from './use-media.ts'
 
 const useStyles = makeStyles({
   pane: {
@@ -44,6 +44,7 @@ const useStyles = makeStyles({
     display: 'flex',
     flexDirection: 'column',
     gap: tokens.spacingVerticalL,
+    '> *': { flexShrink: 0 },
   },
 })
 
@@ -56,7 +57,7 @@ interface Props {
 /** One row in full, beside the list where there is room, else over it. Escape closes it and goes back to the row. */
 export function DetailsPane({ title, onClose, children }: Props) {
   const styles = useStyles()
-  const isWide = useMedia('(min-width: 1100px)')
+  const isWide = useWide()
   if (!isWide)
     return (
       <OverlayDrawer open position="end" size="medium" onOpenChange={(_, { open }) => (open ? undefined : onClose())}>

@@ -66,7 +66,7 @@ const useStyles = makeStyles({
   search: { flexGrow: 1, maxWidth: '22rem', minWidth: '10rem' },
   filter: { display: 'flex', flexDirection: 'column', gap: '2px', minWidth: '8rem' },
   filterLabel: { color: tokens.colorNeutralForeground2 },
-  count: { marginInlineStart: 'auto', color: tokens.colorNeutralForeground3, alignSelf: 'center' },
+  count: { marginInlineStart: 'auto', color: tokens.colorNeutralForeground3, paddingBottom: '8px' },
   body: { display: 'flex', flexGrow: 1, minHeight: 0, gap: tokens.spacingHorizontalL },
   nothing: { padding: tokens.spacingVerticalXXL, textAlign: 'center', color: tokens.colorNeutralForeground2 },
 })

@@ -16,3 +16,8 @@ export function useMedia(query: string): boolean {
 export function useNarrow(): boolean {
   return useMedia('(max-width: 719px)')
 }
+
+/** Room for a list with the details of a row beside it. */
+export function useWide(): boolean {
+  return useMedia('(min-width: 1100px)')
+}

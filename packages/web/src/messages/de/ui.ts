@@ -44,6 +44,7 @@ export const ui = {
   'field.number.max': 'Höchstens {max}',
   'field.number.not': 'Eine Zahl',
   'field.pattern': 'Das hat nicht die erwartete Form',
+  'field.pin.none': 'Zeigt „Prüfen“, damit Sie vergleichen und vertrauen können',
   'conflict.title': 'Inzwischen hat jemand anderes gespeichert',
   'conflict.detail': 'Das sind beide Seiten. Nichts geht verloren, bevor Sie wählen.',
   'conflict.field': 'Feld',

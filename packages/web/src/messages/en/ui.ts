@@ -44,6 +44,7 @@ export const ui = {
   'field.number.max': 'At most {max}',
   'field.number.not': 'A number',
   'field.pattern': 'This does not have the form that is expected',
+  'field.pin.none': 'Shown by Verify, for you to compare and trust',
   'conflict.title': 'Somebody else saved in the meantime',
   'conflict.detail': 'These are both sides. Nothing is lost until you choose.',
   'conflict.field': 'Field',

@@ -1,5 +1,7 @@
 import { createRoute, lazyRouteComponent, shellRoute } from '../../app/root-route.ts'
 
+const connections = () => import('./connections/connections-page.tsx')
+
 export const adminRoutes = [
   createRoute({
     getParentRoute: () => shellRoute,
@@ -7,6 +9,14 @@ export const adminRoutes = [
     staticData: {
       page: { title: 'nav.connections', permission: 'connection.read', above: [{ title: 'nav.admin' }] },
     },
-    component: lazyRouteComponent(() => import('./connections/connections-page.tsx'), 'ConnectionsPage'),
+    component: lazyRouteComponent(connections, 'ConnectionsPivot'),
+  }),
+  createRoute({
+    getParentRoute: () => shellRoute,
+    path: '/admin/connections/discover',
+    staticData: {
+      page: { title: 'nav.connections', permission: 'discover.read', above: [{ title: 'nav.admin' }] },
+    },
+    component: lazyRouteComponent(connections, 'DiscoverPivot'),
   }),
 ] as const
