@@ -10,6 +10,7 @@ import { mailchimp } from './mailchimp/index.ts'
 import { metaCustomAudiences } from './meta-custom-audiences/index.ts'
 import { mysql } from './mysql/index.ts'
 import { postgresql } from './postgresql/index.ts'
+import { sendGrid } from './sendgrid/index.ts'
 import { sftp } from './sftp/index.ts'
 import { webhook } from './webhook/index.ts'
 
@@ -21,6 +22,7 @@ export const connectors: readonly Connector[] = [
   postgresql,
   mysql,
   webhook,
+  sendGrid,
   mailchimp,
   hubSpot,
   klaviyo,
