@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { difference, folder, growth, postgresql, sftp, tryEngine, webhook, type Case } from './cases.ts'
+import { lists } from './lists.ts'
 import { SERVICE_CASES } from './services.ts'
 
 const CASES: Readonly<Record<string, Case>> = {
@@ -16,6 +17,7 @@ const CASES: Readonly<Record<string, Case>> = {
   webhook,
   difference,
   growth,
+  lists,
   ...SERVICE_CASES,
 }
 

@@ -95,7 +95,7 @@ for (const kind of STORES) {
     let stop: () => Promise<void>
     beforeAll(async () => {
       const started = await kind.start()
-      stop = started.stop
+      stop = () => started.stop()
       store = await started.open()
       await store.db.transaction().execute(async (tx) => {
         await createPeople(tx)
@@ -161,13 +161,19 @@ function stepsOf(step: Step | undefined): readonly string[] {
 
 /** What the list asks the database, as it does. */
 async function statementsOf(tx: Tx, read: List[1]): Promise<readonly CompiledQuery[]> {
+  const asked = new WeakMap<object, RootOperationNode>()
   const nodes: RootOperationNode[] = []
   const listen: KyselyPlugin = {
-    transformQuery({ node }) {
-      nodes.push(node)
+    transformQuery({ node, queryId }) {
+      asked.set(queryId, node)
       return node
     },
-    transformResult: ({ result }) => Promise.resolve(result),
+    // A part of a statement is asked about as well, and never sent by itself.
+    transformResult({ result, queryId }) {
+      const node = asked.get(queryId)
+      if (node !== undefined) nodes.push(node)
+      return Promise.resolve(result)
+    },
   }
   await read(tx.withPlugin(listen))
   return nodes.map((node) => tx.getExecutor().compileQuery(node, { queryId: 'explained' }))

@@ -1,9 +1,9 @@
-import { sql } from 'kysely'
+import { sql, type RawBuilder, type SelectQueryBuilder } from 'kysely'
 import type { ExportId, RunId } from '../domain/ids.ts'
 import { NO_COUNTS, type Run, type RunStatus, type StartedBy } from '../domain/run.ts'
 import { notFound } from './conflict.ts'
 import { pageOf, paged, patternOf, type Page, type PageRequest } from './page.ts'
-import type { Db, Tx } from './schema.ts'
+import type { Db, Schema, Tx } from './schema.ts'
 
 /** A run that is not over: only one of these that delivers may stand for an export. */
 export const OPEN_STATUSES = ['queued', 'running', 'held', 'failed-retrying'] as const
@@ -166,27 +166,61 @@ export async function pageRuns(
     .limit(EXPORTS_ONE_BY_ONE + 1)
     .execute()
   if (found.length > EXPORTS_ONE_BY_ONE) return make(await rowsOf(db, filter, page))
-  const each = []
-  for (const { id } of found) each.push(...(await rowsOf(db, { ...rest, exportId: id as ExportId }, page)))
-  const way = page.descending ? -1 : 1
-  const ordered = each.toSorted(
-    (a, b) => way * (a.created_at.getTime() - b.created_at.getTime() || (a.id < b.id ? -1 : 1)),
-  )
-  return make(ordered.slice(0, page.limit + 1))
+  return make(await rowsOf(db, { ...rest, ids: await newestOf(db, found, rest, page) }, page))
 }
 
-async function rowsOf(db: Db, filter: RunFilter, page: PageRequest<'created'>) {
-  let query = selectRuns(db)
-  if (filter.exportId !== undefined) query = query.where('run.export_id', '=', filter.exportId)
-  if (filter.status !== undefined) query = query.where('run.status', '=', filter.status)
-  if (filter.startedBy !== undefined) query = query.where('run.started_by', '=', filter.startedBy)
-  if (filter.purpose !== undefined) query = query.where('run.purpose', '=', filter.purpose)
-  if (filter.search !== undefined)
-    query = query.where(sql<boolean>`lower(export.name) LIKE ${patternOf(filter.search)}`)
-  if (filter.since !== undefined) query = query.where('run.created_at', '>=', filter.since)
-  if (filter.until !== undefined) query = query.where('run.created_at', '<', filter.until)
-  const order = { key: sql.ref('run.created_at'), id: sql.ref('run.id'), type: 'timestamptz' } as const
-  return paged(query, order, page).execute()
+/** The first runs of some exports, each found by its own index: however many runs there are, few are looked at. */
+async function newestOf(
+  db: Db,
+  exports: readonly { readonly id: string }[],
+  filter: RunFilter,
+  page: PageRequest<'created'>,
+): Promise<readonly string[]> {
+  const ids = exports.map(({ id }) => id)
+  const each = paged(
+    filtered(
+      db
+        .selectFrom('run')
+        .select('run.id')
+        .where('run.export_id', '=', sql<string>`wanted.id`),
+      filter,
+    ),
+    ORDER,
+    page,
+  )
+  const way = sql.raw(page.descending ? 'DESC' : 'ASC')
+  const { rows } = await sql<{ id: string }>`
+    SELECT found.id FROM unnest(${ids}::text[]) AS wanted(id) CROSS JOIN LATERAL (${each}) AS found
+     ORDER BY found.page_key::timestamptz ${way}, found.id ${way} LIMIT ${page.limit + 1}`.execute(db)
+  return rows.map(({ id }) => id)
+}
+
+const ORDER = { key: sql.ref('run.created_at'), id: sql.ref('run.id'), type: 'timestamptz' } as const
+
+async function rowsOf(
+  db: Db,
+  { ids, ...filter }: RunFilter & { readonly ids?: readonly string[] },
+  page: PageRequest<'created'>,
+) {
+  const query = filtered(selectRuns(db), filter)
+  const chosen = ids === undefined ? query : query.where(sql<boolean>`run.id = ANY (${[...ids]}::text[])`)
+  return paged(chosen, ORDER, page).execute()
+}
+
+function filtered<T extends 'run' | 'export', O>(
+  from: SelectQueryBuilder<Schema, T, O>,
+  filter: RunFilter,
+): SelectQueryBuilder<Schema, T, O> {
+  let query = from
+  const also = (condition: RawBuilder<boolean>): void => void (query = query.where(condition))
+  if (filter.exportId !== undefined) also(sql`run.export_id = ${filter.exportId}`)
+  if (filter.status !== undefined) also(sql`run.status = ${filter.status}`)
+  if (filter.startedBy !== undefined) also(sql`run.started_by = ${filter.startedBy}`)
+  if (filter.purpose !== undefined) also(sql`run.purpose = ${filter.purpose}`)
+  if (filter.search !== undefined) also(sql`lower(export.name) LIKE ${patternOf(filter.search)}`)
+  if (filter.since !== undefined) also(sql`run.created_at >= ${filter.since}`)
+  if (filter.until !== undefined) also(sql`run.created_at < ${filter.until}`)
+  return query
 }
 
 function selectRuns(db: Db) {
