@@ -9,6 +9,7 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { proveConfusions } from './confusions.ts'
 import { SINKS } from './sinks.ts'
 import { positionsOf, Sweep, type CaseResult } from './sweep.ts'
 
@@ -70,4 +71,5 @@ const document = { commit, date: new Date().toISOString(), seed: null, cases: re
 if (positionals.length === 0)
   await writeFile(fileURLToPath(new URL('RESULTS.json', import.meta.url)), `${JSON.stringify(document, null, 2)}\n`)
 process.stdout.write(`${results.length - failed} passed, ${failed} failed\n`)
-process.exitCode = failed === 0 ? 0 : 1
+const isWellMannered = positionals.length > 0 || proveConfusions()
+process.exitCode = failed === 0 && isWellMannered ? 0 : 1

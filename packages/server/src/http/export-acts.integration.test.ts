@@ -140,3 +140,15 @@ test('rule 3: where any name goes there is nothing to match, and a field that is
     path: 'field',
   })
 })
+
+test('a segment whose field went with a refresh is said to be broken, and counted by nobody', async () => {
+  await client.tables.refresh({
+    params: { table: 'customers' },
+    body: {
+      uploads: [await patchbay.upload('customers.csv', 'id,email,country\n1,a@x.y,Peru\n')],
+      allowSchemaChange: true,
+    },
+  })
+  const problem = await problemOf(client.exports.count({ body: { segments: ['Consenting'] } }))
+  expect(problem).toMatchObject({ status: 400, message: expect.stringContaining('consent') as string })
+})

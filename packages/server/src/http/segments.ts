@@ -76,6 +76,8 @@ export async function select(db: Db, rule: Rule, now: Date): Promise<Selection> 
   const segments = await listSegments(db)
   checkRule(rule, tables, segments)
   const where = resolveMembers(rule, segments)
+  // The rules of its segments too: a field that they name may have gone with a refresh.
+  checkRule(where, tables, segments)
   const { tables: names } = referencesOfRule(where)
   const related = tables.filter(({ name }) => names.some((named) => sameName(named, name)))
   // checkRule has made sure that there is one.
