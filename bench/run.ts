@@ -8,12 +8,16 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { difference, folder, growth, postgresql, sftp, tryEngine, webhook, type Case } from './cases.ts'
 import { lists } from './lists.ts'
+import { amazonS3, azureBlob, mysql } from './remote-cases.ts'
 import { SERVICE_CASES } from './services.ts'
 
 const CASES: Readonly<Record<string, Case>> = {
   folder,
   sftp,
+  'amazon-s3': amazonS3,
+  'azure-blob': azureBlob,
   postgresql,
+  mysql,
   webhook,
   difference,
   growth,

@@ -132,7 +132,6 @@ export class BlobStore implements ObjectStore {
       method: 'PUT',
       name: this.#prefix + name,
       query: { comp: 'block', blockid: id },
-      headers: { 'content-md5': md5Of(piece) },
       body: piece,
       doing: `send a block of ${name}`,
       right: 'Write',

@@ -74,8 +74,8 @@ export function newColumnType(column: Column, key: readonly string[], shape: Tab
 export function cellSql(type: ColumnType, baseType: string, cell: string): string | undefined {
   if (TEXTS.includes(baseType)) return undefined
   if (type === 'boolean') return `CASE ${cell} WHEN 'true' THEN 1 WHEN 'false' THEN 0 ELSE ${cell} END`
-  // Neither server reads the letters of an ISO moment. It is in UTC, and so is the session.
-  if (type === 'timestamp') return `REPLACE(REPLACE(${cell}, 'T', ' '), 'Z', '')`
+  // Neither server reads the Z of an ISO moment. It is in UTC, and so is the session.
+  if (type === 'timestamp') return `TRIM(TRAILING 'Z' FROM ${cell})`
   return undefined
 }
 
