@@ -37,6 +37,8 @@ export interface FakeHubSpot extends FakeService {
   perTenSeconds: number | undefined
   now: () => number
   addList(name: string, change?: Partial<FakeList>): FakeList
+  /** Forgets every contact. */
+  clear(): void
 }
 
 interface FakeProperty {
@@ -244,8 +246,12 @@ export async function startFakeHubSpot({ forgetful = false } = {}): Promise<Fake
     }
   }
 
+  const clear = (): void => {
+    contacts.clear()
+    byValue.clear()
+  }
   const service = await startFakeService({ answer, contract, forgetful })
-  return Object.assign(state, service, { contract, contacts, lists, properties, tokens, scopes, addList })
+  return Object.assign(state, service, { contract, contacts, lists, properties, tokens, scopes, addList, clear })
 }
 
 interface Input {

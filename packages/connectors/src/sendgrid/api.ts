@@ -35,7 +35,7 @@ export function sendGridApi<S extends Fields>(ctx: Context<S>, origin: string): 
     if (answer.status === 429) throw new RateLimited(pauseSeconds(answer, ctx.now()), 'SendGrid asks for a pause (429)')
     return answer
   }
-  const sent = (method: FetchInit['method'], body?: Json): FetchInit =>
+  const sent = (method: 'POST' | 'PUT' | 'DELETE', body?: Json): FetchInit =>
     body === undefined
       ? { method }
       : { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }

@@ -46,7 +46,7 @@ export async function deliverContacts(
     const ids = [...found.values()].flatMap(({ id, lists }) => (lists.includes(list) ? [id] : []))
     if (ids.length === 0) continue
     const query = new URLSearchParams({ contact_ids: ids.join(',') })
-    jobOf(await sendGrid.send('DELETE', `/v3/marketing/lists/${list}/contacts?${query}`))
+    jobOf(await sendGrid.send('DELETE', `/v3/marketing/lists/${list}/contacts?${query.toString()}`))
   }
   if (staying.length === 0) return leaving.length === 0 ? answers : { job: REMOVAL }
   const contacts = staying.map(({ contact }) => contact)

@@ -118,7 +118,7 @@ export async function startFakeSendGrid({ forgetful = false } = {}): Promise<Fak
     if (unknown !== undefined) return refusal(400, 'contacts[0].custom_fields')
     return take('upsert', given.length, () =>
       given.flatMap((contact) => {
-        const email = String(contact['email'] as string).toLowerCase()
+        const email = (contact['email'] as string).toLowerCase()
         const isAddress = /^[^@\s]+@[^@\s]+\.[a-z]+$/.test(email)
         const message = state.refuse(email) ?? (isAddress ? undefined : 'email is invalid')
         if (message !== undefined) return [{ email, message }]

@@ -4,39 +4,48 @@ import { recordsOf, type Json, type SendGrid } from './api.ts'
 
 const DEFINITIONS = '/v3/marketing/field_definitions'
 
-/** With the length that SendGrid takes at most: one that is longer would be refused with all rows of its request. */
-interface Reserved extends TargetField {
-  readonly lengthMax: number
-}
-
-const RESERVED: readonly Reserved[] = [
-  own('email', 'Email', 254, {
+export const FIXED_FIELDS: readonly TargetField[] = [
+  own('email', 'Email', {
     type: 'email',
     required: true,
     identifier: true,
     normal: 'email',
     guesses: ['email', 'emailaddress', 'mail'],
   }),
-  own('first_name', 'First name', 50, { guesses: ['firstname', 'givenname', 'forename'] }),
-  own('last_name', 'Last name', 50, { guesses: ['lastname', 'surname', 'familyname'] }),
-  own('address_line_1', 'Address line 1', 100, { guesses: ['street', 'address', 'addressline1'] }),
-  own('address_line_2', 'Address line 2', 100, { guesses: ['addressline2'] }),
-  own('city', 'City', 60, { guesses: ['city', 'town'] }),
-  own('state_province_region', 'State, province or region', 50, { guesses: ['state', 'province', 'region'] }),
-  own('postal_code', 'Postal code', 254, { guesses: ['zip', 'zipcode', 'postalcode', 'postcode'] }),
-  own('country', 'Country/Region', 50, { guesses: ['country', 'countryregion'] }),
-  own('phone_number_id', 'Phone number', 254, {
+  own('first_name', 'First name', { guesses: ['firstname', 'givenname', 'forename'] }),
+  own('last_name', 'Last name', { guesses: ['lastname', 'surname', 'familyname'] }),
+  own('address_line_1', 'Address line 1', { guesses: ['street', 'address', 'addressline1'] }),
+  own('address_line_2', 'Address line 2', { guesses: ['addressline2'] }),
+  own('city', 'City', { guesses: ['city', 'town'] }),
+  own('state_province_region', 'State, province or region', { guesses: ['state', 'province', 'region'] }),
+  own('postal_code', 'Postal code', { guesses: ['zip', 'zipcode', 'postalcode', 'postcode'] }),
+  own('country', 'Country/Region', { guesses: ['country', 'countryregion'] }),
+  own('phone_number_id', 'Phone number', {
     type: 'phone',
     normal: 'e164',
     guesses: ['phone', 'mobile', 'telephone'],
   }),
-  own('external_id', 'External ID', 254, { guesses: ['externalid', 'customerid'] }),
+  own('external_id', 'External ID', { guesses: ['externalid', 'customerid'] }),
 ]
 
-export const FIXED_FIELDS: readonly TargetField[] = RESERVED.map(({ lengthMax: _, ...field }) => field)
+function own(name: string, label: string, more: Partial<TargetField>): TargetField {
+  return { name, label, type: 'text', ...more }
+}
 
-function own(name: string, label: string, lengthMax: number, more: Partial<TargetField>): Reserved {
-  return { name, label, lengthMax, type: 'text', ...more }
+/** What SendGrid takes at most: a longer value would be refused with all rows of its request. */
+const LENGTHS_MAX: ReadonlyMap<string, number> = new Map([
+  ['first_name', 50],
+  ['last_name', 50],
+  ['address_line_1', 100],
+  ['address_line_2', 100],
+  ['city', 60],
+  ['state_province_region', 50],
+  ['country', 50],
+])
+const LENGTH_MAX = 254
+
+function isReserved(name: string): boolean {
+  return FIXED_FIELDS.some((field) => field.name === name)
 }
 
 interface CustomField {
@@ -110,11 +119,10 @@ export class ContactFields {
     const contact: Record<string, unknown> = {}
     const custom: Record<string, Value> = {}
     for (const [name, value] of Object.entries(fields)) {
-      const reserved = RESERVED.find((field) => field.name === name)
-      if (reserved !== undefined) {
+      if (isReserved(name)) {
         const text = value === null ? '' : String(value)
-        if (text.length > reserved.lengthMax)
-          return { refused: `${name} is longer than ${reserved.lengthMax} characters` }
+        const lengthMax = LENGTHS_MAX.get(name) ?? LENGTH_MAX
+        if (text.length > lengthMax) return { refused: `${name} is longer than ${lengthMax} characters` }
         // An identifier that is empty is none.
         if (text !== '' || !IDENTIFIERS.has(name)) contact[name] = text
         continue
@@ -128,7 +136,7 @@ export class ContactFields {
   }
 
   #isKnown(name: string): boolean {
-    return RESERVED.some((field) => field.name === name) || this.#custom.has(name.toLowerCase())
+    return isReserved(name) || this.#custom.has(name.toLowerCase())
   }
 
   async #make(name: string, type: 'Text' | 'Number'): Promise<void> {

@@ -49,7 +49,7 @@ async function allLists(sendGrid: SendGrid): Promise<readonly List[]> {
       page_size: String(PAGE),
       ...(token === undefined ? {} : { page_token: token }),
     })
-    const body = await sendGrid.get(`${LISTS}?${query}`)
+    const body = await sendGrid.get(`${LISTS}?${query.toString()}`)
     lists.push(...recordsOf(body, 'result').map(listOf))
     token = nextToken(body)
     if (token === undefined) break
