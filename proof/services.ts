@@ -21,7 +21,7 @@ import type { Sink } from './sink.ts'
 const GOOGLE_TOKEN = 'ya29.token'
 
 /** By id, at an origin. */
-export const SERVICES: Readonly<Record<string, (origin: string) => Connector>> = {
+const SERVICES: Readonly<Record<string, (origin: string) => Connector>> = {
   klaviyo: klaviyoConnectorAt,
   'google-customer-match': (origin) => ({
     ...googleCustomerMatchAt(origin),

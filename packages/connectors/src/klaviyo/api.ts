@@ -8,7 +8,7 @@ const MEDIA_TYPE = 'application/vnd.api+json'
 export type Json = Readonly<Record<string, unknown>>
 
 export interface Klaviyo {
-  /** The body of a 2xx; undefined where it has none or is no JSON object. Any other answer is thrown, but for `known` statuses. */
+  /** The body of a 200. Any other answer is thrown, a 404 as `NotThere`. */
   get(path: string, query?: Readonly<Record<string, string>>): Promise<Json>
   send(method: 'POST' | 'DELETE', path: string, body: Json): Promise<KlaviyoAnswer>
 }
@@ -68,7 +68,7 @@ function readJson(answer: FetchAnswer): Json | undefined {
   }
 }
 
-export function readErrors(body: Json | undefined): readonly KlaviyoError[] {
+function readErrors(body: Json | undefined): readonly KlaviyoError[] {
   const errors = body?.['errors']
   return Array.isArray(errors) ? errors.flatMap((entry: unknown) => (isRecord(entry) ? [readError(entry)] : [])) : []
 }

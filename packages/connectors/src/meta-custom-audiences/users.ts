@@ -6,30 +6,19 @@ import { isRecord, numberOf, type Graph, type Json } from './graph.ts'
 const KEYS: readonly string[] = TARGET_FIELDS.map(({ name }) => name)
 const NO_KEY = 'No key is filled that Meta could know this person by'
 
-export interface Session {
-  readonly session_id: number
-  readonly batch_seq: number
-  readonly last_batch_flag: boolean
-}
-
 /** Removals first: they are of people who left, or whose keys are no longer those that they had. */
-export async function deliverUsers(
-  graph: Graph,
-  audience: string,
-  { changes }: Batch,
-  send: (users: Json) => Promise<Json> = (users) => graph.send('POST', `/${audience}/users`, users),
-): Promise<readonly RowAnswer[]> {
+export async function deliverUsers(graph: Graph, audience: string, { changes }: Batch): Promise<readonly RowAnswer[]> {
   const [filled, empty] = partition(changes, ({ fields }) => KEYS.some((key) => isFilled(fields[key])))
   const [removed, added] = partition(filled, ({ change }) => change === 'removed')
   if (removed.length > 0) expectAll(removed, await graph.send('DELETE', `/${audience}/users`, payloadOf(removed)))
-  if (added.length > 0) expectAll(added, await send(payloadOf(added)))
+  if (added.length > 0) expectAll(added, await graph.send('POST', `/${audience}/users`, payloadOf(added)))
   return [
     ...filled.map(({ key }): RowAnswer => ({ key, status: 'accepted' })),
     ...empty.map(({ key }): RowAnswer => ({ key, status: 'rejected', reason: 'missing-identifier', message: NO_KEY })),
   ]
 }
 
-export function payloadOf(changes: readonly Change[]): Json {
+function payloadOf(changes: readonly Change[]): Json {
   const schema = KEYS.filter((key) => changes.some(({ fields }) => Object.hasOwn(fields, key)))
   const data = changes.map(({ fields }) => schema.map((key) => (isFilled(fields[key]) ? String(fields[key]) : '')))
   return { payload: { schema, data } }

@@ -3,6 +3,7 @@
  * documentation is made; `assertConnector` is what a connector's own test calls. Without a trial only the definition is
  * looked at, which needs no far end.
  */
+import { channel } from 'node:diagnostics_channel'
 import type { CheckStep, Connector, Destination } from '../connector.ts'
 import type { Context } from '../context.ts'
 import { DEFINITION_RULES } from '../definition-problems.ts'
@@ -11,6 +12,9 @@ import { FILE_CHECKS } from './check-files.ts'
 import { ROW_CHECKS } from './check-rows.ts'
 import { TABLE_CHECKS } from './check-table.ts'
 import { Bench, endsSoon, FAULTS, kindOf, untilAborted, type Check, type CheckResult, type Trial } from './trial.ts'
+
+/** Whoever makes documentation of the findings listens here: `{ connector, results }`. */
+const FINDINGS = channel('patchbay:connector-checks')
 
 export interface CheckOptions {
   /** Starts the far end; called once. */
@@ -38,6 +42,7 @@ export async function checkConnector(
   } finally {
     await trial.stop()
   }
+  FINDINGS.publish({ connector: connector.id, results })
   return results
 }
 
