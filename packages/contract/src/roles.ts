@@ -37,6 +37,8 @@ export const PERMISSIONS = [
   'audit.read',
   'system.read',
   'system.backup',
+  /** Rotate the key that seals secrets. */
+  'system.key',
   'metrics.read',
 ] as const
 export type Permission = (typeof PERMISSIONS)[number]

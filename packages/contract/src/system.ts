@@ -34,7 +34,37 @@ export const systemSchema = z
   .meta({ id: 'System' })
 export type System = z.infer<typeof systemSchema>
 
+const keyRotationSchema = z.strictObject({
+  waiting: countSchema.meta({ description: 'Secrets that are sealed under an earlier data key' }),
+  unopened: countSchema.meta({ description: 'Of these, the ones that do not open: moved or changed in the database' }),
+  isRunning: z.boolean(),
+  isUnsettled: z.boolean().meta({ description: 'The old key file opens the store still: finish when nobody needs it' }),
+})
+
 export const system = {
+  keyRotation: endpoint({
+    method: 'GET',
+    path: '/system/key-rotation',
+    summary: 'How far the last rotation of the key is',
+    permission: 'system.key',
+    response: keyRotationSchema,
+  }),
+  rotateKey: endpoint({
+    method: 'POST',
+    path: '/system/key-rotation',
+    summary: 'Makes a new key file and seals every secret anew, while the server goes on',
+    permission: 'system.key',
+    response: keyRotationSchema.extend({ oldKeyFile: z.string() }),
+    errors: ['conflict', 'not-ready'],
+  }),
+  finishKeyRotation: endpoint({
+    method: 'POST',
+    path: '/system/key-rotation/finish',
+    summary: 'The old key file opens nothing any more: every machine must have the new one',
+    permission: 'system.key',
+    response: keyRotationSchema,
+    errors: ['not-ready'],
+  }),
   show: endpoint({
     method: 'GET',
     path: '/system',

@@ -21,6 +21,7 @@ import { backupStream } from './main/backup.ts'
 import { connectionAccess } from './main/connection-access.ts'
 import { describeSystem } from './main/describe-system.ts'
 import { makeServiceSignIn } from './main/service-sign-in.ts'
+import { makeKeyRotation } from './main/key-rotation.ts'
 import { makeLakePort } from './main/lake-port.ts'
 import { VERSION } from './main/version.ts'
 import { runExport } from './engine/run-export.ts'
@@ -39,12 +40,12 @@ import { SettingInvalid, type Settings } from './settings.ts'
 import { appendAudit } from './store/audit.ts'
 import { rememberConnectors } from './store/connection-list.ts'
 import { anchorPath, readAnchor } from './store/audit-anchor.ts'
-import { addFirstDataKey, listDataKeys } from './store/data-key.ts'
+import { dataKeyPlace } from './store/data-key.ts'
 import type { Connection } from './domain/connection.ts'
 import type { ConnectionId, RunId } from './domain/ids.ts'
 import type { Tx } from './store/schema.ts'
 import { openStore, type Store } from './store/open-store.ts'
-import { openVault, type Vault } from './vault/vault.ts'
+import { openVault, type RotationPoint, type Vault } from './vault/vault.ts'
 
 /** Built by `npm start`; see packages/web/build.ts. */
 const PAGES_FOLDER = join(import.meta.dirname, '../../web/dist')
@@ -66,6 +67,7 @@ export interface PatchbayOptions {
   readonly now?: () => Date
   readonly failpoint?: EnginePorts['failpoint']
   readonly workerTiming?: WorkerOptions['timing']
+  readonly rotationFailpoint?: (point: RotationPoint) => void
   /** Beside those that come with it, and instead of those with the same ids: tests bring their own. */
   readonly connectors?: readonly Connector[]
 }
@@ -89,11 +91,9 @@ export async function openPatchbay(settings: Settings, options: PatchbayOptions 
     const fileRoots = await checkedLater('PATCHBAY_FILE_ROOTS', () => checkFileRoots(settings.fileRoots))
     const vault = await openVault({
       keyFile: settings.keyFile,
-      dataKeys: {
-        list: () => listDataKeys(store.db),
-        addFirst: (key) => addFirstDataKey(store.db, key, clock.now()),
-      },
+      dataKeys: dataKeyPlace(store.db, clock.now),
       randomBytes,
+      ...(options.rotationFailpoint === undefined ? {} : { failpoint: options.rotationFailpoint }),
     })
     const { oauthClients: clientsFile } = settings
     const oauthClients =
@@ -111,6 +111,14 @@ export async function openPatchbay(settings: Settings, options: PatchbayOptions 
     })
     const parts = { db: store.db, vault, registry, now: clock.now }
     const accessOf = (connection: Connection): ConnectionAccess => connectionAccess(parts, connection)
+    const rotation = makeKeyRotation({
+      store,
+      vault,
+      registry,
+      onError: (error) => log.error(traceOf(error), 'secrets could not be sealed anew; a restart tries again'),
+      ...(options.rotationFailpoint === undefined ? {} : { failpoint: options.rotationFailpoint }),
+    })
+    await rotation.resume()
     const queue = await openQueue(store, (error) => log.warn(traceOf(error), 'trouble in the upkeep of the queue'))
     const stopping = new AbortController()
     const limits = { memoryLimitMb: settings.memoryMb, threads: settings.threads }
@@ -160,6 +168,7 @@ export async function openPatchbay(settings: Settings, options: PatchbayOptions 
           await store.confirmRestore()
           return true
         },
+        keyRotation: rotation,
         readAuditAnchor: () => readAnchor(anchorPath(settings.dataFolder)),
       },
     })
@@ -208,7 +217,7 @@ export async function openPatchbay(settings: Settings, options: PatchbayOptions 
       stopFollowing: () => stopping.abort(),
       async close() {
         stopping.abort()
-        await Promise.all(working.map((part) => part.stop()))
+        await Promise.all([...working.map((part) => part.stop()), rotation.stop()])
         await queue.close()
         await store.close()
       },
@@ -238,7 +247,7 @@ async function isReady(store: Store, vault: Vault, folders: readonly string[]): 
   await sql`SELECT 1`.execute(store.db)
   for (const folder of folders) await access(folder, constants.R_OK | constants.W_OK)
   const place = { connectionId: 'con_aaaaaaaaaaaaaaaaaaaa' as ConnectionId, field: 'probe', endpointIdentity: 'none' }
-  return vault.open(vault.seal('probe', place), place) === 'probe'
+  return (await vault.open(vault.seal('probe', place), place)) === 'probe'
 }
 
 async function listWaitingRuns(tx: Tx): Promise<readonly RunId[]> {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { ROLES, type Role } from '@patchbay/contract'
 import { Option, type Command } from 'commander'
 import { action } from './command.ts'
@@ -28,6 +29,30 @@ export function addKeyCommands(program: Command): void {
           return undefined
         })
       }),
+    )
+
+  key
+    .command('rotate')
+    .description('Make a new key file, and seal every secret anew while the server goes on')
+    .option('--status', 'only say how far it is')
+    .option('--finish', 'the old key file opens nothing any more; every machine must have the new one')
+    .action(
+      action(({ terminal, withSession, interrupt }, _names, options) =>
+        withSession(async (client) => {
+          const made = isOn(options, 'status') || isOn(options, 'finish') ? undefined : await client.system.rotateKey()
+          if (isOn(options, 'finish')) await client.system.finishKeyRotation()
+          let now = await client.system.keyRotation()
+          // Without a server this very process seals anew: it waits for the end.
+          while (now.isRunning && !isOn(options, 'status')) {
+            await sleep(200, undefined, { signal: interrupt.signal })
+            now = await client.system.keyRotation()
+          }
+          terminal.answer({ ...now, ...(made === undefined ? {} : { oldKeyFile: made.oldKeyFile }) }, () =>
+            rotationText(now, made?.oldKeyFile),
+          )
+          return undefined
+        }),
+      ),
     )
 
   key
@@ -62,4 +87,33 @@ export function addKeyCommands(program: Command): void {
         }),
       ),
     )
+}
+
+function rotationText(
+  now: {
+    readonly waiting: number
+    readonly unopened: number
+    readonly isRunning: boolean
+    readonly isUnsettled: boolean
+  },
+  oldKeyFile: string | undefined,
+): string {
+  const lines = [
+    ...(oldKeyFile === undefined
+      ? []
+      : [
+          'A new key file is in place: keep a copy of it elsewhere.',
+          `The old one is ${oldKeyFile}: backups of before open with it alone. Take it away when you need them no more.`,
+        ]),
+    now.waiting === 0
+      ? 'Every secret is sealed under the new key'
+      : `${now.waiting} secrets are still sealed under an earlier key${now.isRunning ? ', and it goes on' : ''}`,
+    ...(now.unopened === 0
+      ? []
+      : [`${now.unopened} do not open, since they were moved or changed in the database: enter them again`]),
+    ...(now.isUnsettled
+      ? ['The old key file opens the store still. When every machine has the new one: patchbay key rotate --finish']
+      : []),
+  ]
+  return lines.join('\n')
 }

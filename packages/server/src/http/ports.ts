@@ -241,7 +241,23 @@ export interface ServiceSignInPort {
   ): Promise<void>
 }
 
+export interface KeyRotationPort {
+  /** Gives where the old key file is kept. */
+  rotate(by: By): Promise<{ readonly oldKeyFile: string }>
+  /** The old key opens nothing from here on. */
+  settle(by: By): Promise<void>
+  status(): Promise<{
+    /** Secrets that are sealed under an earlier data key. */
+    readonly waiting: number
+    /** Of these, the ones that do not open: they were moved or changed in the database. */
+    readonly unopened: number
+    readonly isRunning: boolean
+    readonly isUnsettled: boolean
+  }>
+}
+
 export interface SystemPort {
+  readonly keyRotation: KeyRotationPort
   describe(signal: AbortSignal): Promise<System>
   /** A sealed copy of everything but the key. */
   backup(signal: AbortSignal): Promise<ReadableStream<Uint8Array>>

@@ -30,6 +30,7 @@ export const STORE_TABLES = [
   'segment',
   'connection',
   'secret',
+  'oauth_grant',
   'data_key',
   'export',
   'schedule',

@@ -12,7 +12,7 @@ import type { Db } from '../store/schema.ts'
 import type { SecretPlace, Vault } from '../vault/vault.ts'
 
 /** No field of a connector can be called that. */
-const FIELD = 'oauth:tokens'
+export const TOKEN_FIELD = 'oauth:tokens'
 
 export interface GrantPlace {
   readonly connectionId: ConnectionId
@@ -38,11 +38,11 @@ export function sealTokens(vault: Vault, place: GrantPlace, tokens: Tokens): str
   return vault.seal(JSON.stringify(tokens), tokenPlace(place))
 }
 
-function openGrant(vault: Vault, place: GrantPlace, stored: StoredGrant): Grant {
+async function openGrant(vault: Vault, place: GrantPlace, stored: StoredGrant): Promise<Grant> {
   const { sealed, connectionId: _id, signedInBy: _by, ...grant } = stored
-  return { ...grant, tokens: JSON.parse(vault.open(sealed, tokenPlace(place))) as Tokens }
+  return { ...grant, tokens: JSON.parse(await vault.open(sealed, tokenPlace(place))) as Tokens }
 }
 
 function tokenPlace({ connectionId, endpointIdentity }: GrantPlace): SecretPlace {
-  return { connectionId, field: FIELD, endpointIdentity }
+  return { connectionId, field: TOKEN_FIELD, endpointIdentity }
 }

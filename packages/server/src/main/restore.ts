@@ -18,7 +18,7 @@ import { readAuditHead } from '../store/audit.ts'
 import { openStore, type Store } from '../store/open-store.ts'
 import type { Tx } from '../store/schema.ts'
 import { decryptStream } from '../vault/encrypt-stream.ts'
-import { openVault, type Vault } from '../vault/vault.ts'
+import { openVault, type StoredDataKey, type Vault } from '../vault/vault.ts'
 import { BACKUP_FORMAT, BACKUP_PURPOSE, STORE_TABLES } from './backup.ts'
 import { filesBelow } from './files-below.ts'
 
@@ -65,12 +65,15 @@ async function openKey(settings: Settings): Promise<Vault> {
       path: 'PATCHBAY_KEY_FILE',
       cure: 'Put the key file of the Patchbay that made the backup there, or name it in PATCHBAY_KEY_FILE',
     })
-  const keys: { id: string; wrapped: string; state: 'active' }[] = []
+  const keys: StoredDataKey[] = []
+  const never = (): Promise<never> => Promise.reject(new Error('Nothing is rotated for a restore'))
   return openVault({
     keyFile: settings.keyFile,
     dataKeys: {
       list: () => Promise.resolve(keys),
-      addFirst: (key) => Promise.resolve(void keys.push({ ...key, state: 'active' })),
+      addFirst: (key) => Promise.resolve(void keys.push({ ...key, wrappedNext: null, state: 'active' })),
+      beginRotation: never,
+      settleRotation: never,
     },
     randomBytes,
   })
@@ -147,6 +150,9 @@ async function fillStore(store: Store, staging: string, dataFolder: string): Pro
       let rows = 0
       await tx.deleteFrom('setting').execute()
       for (const table of STORE_TABLES) rows += await fillTable(tx, table, join(staging, 'store', `${table}.jsonl`))
+      // The store counts each export as it comes, on top of the count that came with the connection.
+      await sql`UPDATE connection SET used_by =
+        (SELECT count(*) FROM export WHERE export.connection_id = connection.id)`.execute(tx)
       // A head that the log does not hold: it is what says that the store is older than the world it was in.
       const { seq } = await readAuditHead(tx)
       writeAnchor(anchor, { seq: seq + 1, hash: randomBytes(32).toString('hex') })

@@ -105,7 +105,7 @@ export function makeServiceSignIn(options: ServiceSignInOptions): ServiceSignInP
       const attempt = isOdd ? undefined : await findStarted(db, hashOf(state), now)
       if (attempt === undefined) return 'unknown'
       const place = attemptPlace(attempt.connectionId, attempt.endpointIdentity)
-      const kept = JSON.parse(vault.open(attempt.sealed, place)) as Started
+      const kept = JSON.parse(await vault.open(attempt.sealed, place)) as Started
       const brought = Object.fromEntries(
         [...query].filter(([name, value]) => BROUGHT.has(name) && value.length <= CODE_LENGTH_MAX),
       )
@@ -125,7 +125,9 @@ export function makeServiceSignIn(options: ServiceSignInOptions): ServiceSignInP
         throw again('The connection was changed since: it says another address or account now')
       }
       const result =
-        attempt.step === 'exchanged' ? readResult(vault, attempt) : await exchange(options, opened, attempt, signal)
+        attempt.step === 'exchanged'
+          ? await readResult(vault, attempt)
+          : await exchange(options, opened, attempt, signal)
       await settle(options, opened, attempt, result, given.takeAccount, by)
     },
   }
@@ -194,7 +196,7 @@ async function exchange(
     })
   if (!(await advanceAttempt(db, attempt.id, 'answered', { step: 'exchanging' }))) throw unknownAttempt()
   const place = attemptPlace(connection.id, identity)
-  const { state, verifier, brought } = JSON.parse(vault.open(attempt.sealed, place)) as Answered
+  const { state, verifier, brought } = JSON.parse(await vault.open(attempt.sealed, place)) as Answered
   const at: TokenEndpoint = { host, connector, method, settings, client, connectionId: connection.id }
   try {
     const callback = new URLSearchParams(brought)
@@ -282,9 +284,9 @@ async function settle(
   })
 }
 
-function readResult(vault: Vault, attempt: Attempt): Result {
+async function readResult(vault: Vault, attempt: Attempt): Promise<Result> {
   const place = attemptPlace(attempt.connectionId, attempt.endpointIdentity)
-  return JSON.parse(vault.open(attempt.sealed, place)) as Result
+  return JSON.parse(await vault.open(attempt.sealed, place)) as Result
 }
 
 function attemptPlace(connectionId: ConnectionId, identity: string) {

@@ -170,6 +170,8 @@ interface OAuthAttemptRow {
 interface DataKeyRow {
   id: string
   wrapped: string
+  /** By the key that is to come, while a rotation goes on. */
+  wrapped_next: string | null
   state: 'active' | 'retired'
   created_at: Date
 }

@@ -7,7 +7,7 @@ import { tokensOf } from '../connector-host/oauth/tokens-of.ts'
 import { makeRegistry } from '../connector-host/registry.ts'
 import { connectionAccess } from '../main/connection-access.ts'
 import { readConnection } from '../store/connection.ts'
-import { addFirstDataKey, listDataKeys } from '../store/data-key.ts'
+import { dataKeyPlace } from '../store/data-key.ts'
 import type { Db } from '../store/schema.ts'
 import { openVault } from '../vault/vault.ts'
 import { oauthConnector } from './oauth-connector.ts'
@@ -26,7 +26,7 @@ export async function makeRefreshWorkers(
   const registry = makeRegistry([oauthConnector()])
   const vault = await openVault({
     keyFile: options.keyFile,
-    dataKeys: { list: () => listDataKeys(db), addFirst: (key) => addFirstDataKey(db, key, now()) },
+    dataKeys: dataKeyPlace(db, now),
     randomBytes,
   })
   const host = makeConnectorHost({

@@ -11,6 +11,7 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeSync,
@@ -57,6 +58,41 @@ export function readKeyFile(options: KeyFileOptions): Buffer {
   return decodeKey(readFileSync(path, 'utf8'), path)
 }
 
+/** The key that is to take the place of the one in `path`, beside it; made where it is not there yet. */
+export function readNextKey(path: string, options: Pick<KeyFileOptions, 'randomBytes'>): Buffer {
+  const next = nextPath(path)
+  if (!existsSync(next)) createKeyFile(next, options.randomBytes)
+  return decodeKey(readFileSync(next, 'utf8'), next)
+}
+
+export function hasNextKey(path: string): boolean {
+  return existsSync(nextPath(path))
+}
+
+/** In one step; the old key stays beside it under a name of its own, since older backups open with it alone. */
+export function takeNextKey(path: string, oldName: string): string {
+  const old = `${path}.${oldName}`
+  if (!existsSync(old)) linkSync(path, old)
+  renameSync(nextPath(path), path)
+  flushFolder(dirname(path))
+  return old
+}
+
+function nextPath(path: string): string {
+  return `${path}.next`
+}
+
+/** So that the new name is there after a power cut, where the system can do that. */
+function flushFolder(folder: string): void {
+  if (process.platform === 'win32') return
+  const handle = openSync(folder, 'r')
+  try {
+    fsyncSync(handle)
+  } finally {
+    closeSync(handle)
+  }
+}
+
 /** Whole or not at all, flushed, and never over an existing file: of two first starts at once, one key wins. */
 function createKeyFile(path: string, randomBytes: (size: number) => Uint8Array): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
@@ -76,6 +112,7 @@ function createKeyFile(path: string, randomBytes: (size: number) => Uint8Array):
   } finally {
     rmSync(unfinished, { force: true })
   }
+  flushFolder(dirname(path))
 }
 
 function decodeKey(text: string, path: string): Buffer {

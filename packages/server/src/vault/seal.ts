@@ -58,6 +58,11 @@ export function openSecret(sealed: string, place: SecretPlace, keyOf: (id: strin
   }
 }
 
+/** The data key under which a text was sealed. */
+export function keyIdOf(sealed: string): string {
+  return sealed.split('.')[1] ?? ''
+}
+
 function associatedData(place: SecretPlace, keyId: string): Buffer {
   const parts = ['patchbay-secret', FORMAT, place.connectionId, place.field, keyId, place.endpointIdentity]
   return Buffer.from(canonicalJson(parts))
