@@ -5,6 +5,7 @@ import { API_ROOT, type Contract, type Endpoint } from './endpoint.ts'
 import { events } from './events.ts'
 import { exports } from './exports.ts'
 import { keys } from './keys.ts'
+import { invitations, me, owner, session, users } from './people.ts'
 import { persons } from './persons.ts'
 import { runs } from './runs.ts'
 import { segments } from './segments.ts'
@@ -14,6 +15,11 @@ import { tables, uploads } from './tables.ts'
 
 /** Every endpoint of the API. What is not here does not exist, and what is here has a permission. */
 export const contract = {
+  session,
+  me,
+  owner,
+  users,
+  invitations,
   tables,
   uploads,
   segments,

@@ -7,6 +7,10 @@ export const ROLES = ['Administrator', 'Contributor', 'Viewer'] as const
 export type Role = (typeof ROLES)[number]
 
 export const PERMISSIONS = [
+  /** What must be possible for whoever has no identity yet: sign in, become the owner, accept an invitation. Needs none. */
+  'anyone',
+  /** Whoever is known: who they are, their own password and sessions. */
+  'self',
   /** See tables, their fields and versions, and how many rows; not the rows. */
   'table.read',
   'table.write',
@@ -32,6 +36,9 @@ export const PERMISSIONS = [
   /** Ask where a person's data is, and erase them. */
   'person.read',
   'person.erase',
+  'user.read',
+  /** Invite users, change their roles, remove them. */
+  'user.write',
   'key.read',
   'key.write',
   'audit.read',
@@ -43,7 +50,7 @@ export const PERMISSIONS = [
 ] as const
 export type Permission = (typeof PERMISSIONS)[number]
 
-const VIEWER: readonly Permission[] = ['table.read', 'segment.read', 'export.read', 'run.read', 'metrics.read']
+const VIEWER: readonly Permission[] = ['anyone', 'self', 'table.read', 'segment.read', 'export.read', 'run.read', 'metrics.read']
 
 export const PERMISSIONS_OF: Readonly<Record<Role, ReadonlySet<Permission>>> = {
   Administrator: new Set(PERMISSIONS),
