@@ -50,7 +50,15 @@ export const PERMISSIONS = [
 ] as const
 export type Permission = (typeof PERMISSIONS)[number]
 
-const VIEWER: readonly Permission[] = ['anyone', 'self', 'table.read', 'segment.read', 'export.read', 'run.read', 'metrics.read']
+const VIEWER: readonly Permission[] = [
+  'anyone',
+  'self',
+  'table.read',
+  'segment.read',
+  'export.read',
+  'run.read',
+  'metrics.read',
+]
 
 export const PERMISSIONS_OF: Readonly<Record<Role, ReadonlySet<Permission>>> = {
   Administrator: new Set(PERMISSIONS),

@@ -10,6 +10,8 @@ const ID_OF = {
   key: 'key',
   upload: 'upl',
   attempt: 'att',
+  user: 'usr',
+  link: 'lnk',
 } as const
 
 export type IdKind = keyof typeof ID_OF

@@ -31,6 +31,10 @@ import { makeRunPort } from './jobs/run-port.ts'
 import { startScheduler } from './jobs/scheduler.ts'
 import { startWorker, type WorkerOptions } from './jobs/worker.ts'
 import { authorityOf } from './access/authority.ts'
+import { OPERATOR } from './access/identity.ts'
+import { makeSignIn } from './access/sign-in.ts'
+import { makeLink } from './store/link.ts'
+import { findOwner } from './store/user.ts'
 import { connectorFacts, makeClock, makeDestinations, makeEngineLake } from './main/engine-ports.ts'
 import { startHousekeeping } from './main/housekeeping.ts'
 import { approveRun, cancelRun, retryRun } from './jobs/change-run.ts'
@@ -50,12 +54,17 @@ import { openVault, type RotationPoint, type Vault } from './vault/vault.ts'
 /** Built by `npm start`; see packages/web/build.ts. */
 const PAGES_FOLDER = join(import.meta.dirname, '../../web/dist')
 
+/** Long enough to read the log of a server that was started in the evening. */
+const OWNER_LINK_MS = 86_400_000
+
 export interface Patchbay {
   readonly app: Hono<AppEnv>
   readonly store: Store
   readonly log: Logger
   /** Works on what is queued until `close`; with schedules, also starts what is due. A second call does nothing. */
   startWorker(options: { readonly withSchedules: boolean }): Promise<void>
+  /** The token of a new one-time link that makes the owner; undefined where there is one. Older links are good for nothing then. */
+  makeOwnerLink(): Promise<string | undefined>
   /** Ends the answers that go on until somebody ends them, so that the others can be waited for. */
   stopFollowing(): void
   close(): Promise<void>
@@ -136,6 +145,13 @@ export async function openPatchbay(settings: Settings, options: PatchbayOptions 
         seal: (place, text) => vault.seal(text, place),
         accessOf,
       },
+      signIn: makeSignIn({
+        db: store.db,
+        secret: Buffer.from(vault.deriveKey('sessions', new Uint8Array())).toString('base64'),
+        publicUrl: settings.publicUrl,
+        randomBytes,
+      }),
+      publicUrl: settings.publicUrl,
       serviceSignIn: makeServiceSignIn({ ...parts, host, accessOf, publicUrl: settings.publicUrl }),
       uploadBytesMax: settings.uploadMaxMb * 1_000_000,
       requestsPerMinute: settings.requestsPerMinute,
@@ -214,6 +230,14 @@ export async function openPatchbay(settings: Settings, options: PatchbayOptions 
         }
         return Promise.resolve()
       },
+      makeOwnerLink: () =>
+        store.db.transaction().execute(async (tx) => {
+          if ((await findOwner(tx)) !== undefined) return undefined
+          const now = clock.now()
+          const expiresAt = new Date(now.getTime() + OWNER_LINK_MS)
+          const by = { actor: OPERATOR.name, now, randomBytes }
+          return (await makeLink(tx, { kind: 'owner', expiresAt }, by)).token
+        }),
       stopFollowing: () => stopping.abort(),
       async close() {
         stopping.abort()

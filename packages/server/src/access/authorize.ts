@@ -5,11 +5,14 @@ import type { Identity } from './identity.ts'
 /** Throws unless the identity's role has the permission. The one table is in the contract; a role that is not in it has nothing. */
 export function authorize(identity: Identity, permission: Permission): void {
   if (mayDo(identity, permission)) return
-  throw new Problem('not-allowed', `The role ${identity.role} does not have the permission ${permission}`, {
+  const who = identity.role === null ? 'Whoever is not signed in' : `The role ${identity.role}`
+  throw new Problem('not-allowed', `${who} does not have the permission ${permission}`, {
     cure: 'Ask an Administrator to do it, or for another role',
   })
 }
 
 function mayDo(identity: Identity, permission: Permission): boolean {
-  return Object.hasOwn(PERMISSIONS_OF, identity.role) && PERMISSIONS_OF[identity.role].has(permission)
+  if (permission === 'anyone') return true
+  const { role } = identity
+  return role !== null && Object.hasOwn(PERMISSIONS_OF, role) && PERMISSIONS_OF[role].has(permission)
 }

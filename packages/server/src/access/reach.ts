@@ -32,7 +32,7 @@ export async function reachExports(
   targets: readonly ReachTarget[],
 ): Promise<readonly boolean[]> {
   if (identity.role === 'Administrator') return targets.map(() => true)
-  if (!PERMISSIONS_OF[identity.role].has('export.write')) return targets.map(() => false)
+  if (identity.role === null || !PERMISSIONS_OF[identity.role].has('export.write')) return targets.map(() => false)
   const ids = targets.flatMap(({ connectionId }) => (connectionId === null ? [] : [connectionId]))
   const shared = await sharedAmong(db, { userId: userIdOf(identity) }, ids)
   return targets.map(({ connectionId, createdBy }) =>

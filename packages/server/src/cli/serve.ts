@@ -40,16 +40,22 @@ async function serve(
     import('../http/serve.ts'),
     import('../http/socket-path.ts'),
   ])
-  const { host, port, dataFolder } = settings()
+  const { host, port, dataFolder, publicUrl } = settings()
   const patchbay = await openPatchbay(settings())
   try {
     if (options['worker'] !== false) await patchbay.startWorker({ withSchedules: true })
     const place = { host, port, socket: socketPath(dataFolder) }
     const listening = await listen(patchbay.app, place)
     patchbay.log.info({ port: listening.port }, 'serving')
-    terminal.answer({ url: listening.url, socket: listening.socket }, () =>
+    // To whoever starts it and to nobody else: it is in no log.
+    const token = await patchbay.makeOwnerLink()
+    const ownerLink = token === undefined ? null : `${publicUrl ?? listening.url}/owner#${token}`
+    terminal.answer({ url: listening.url, socket: listening.socket, ownerLink }, () =>
       [
         `Patchbay is running on ${listening.url}, with its data in ${dataFolder}`,
+        ...(ownerLink === null
+          ? []
+          : [`Nobody is its owner yet. Become it by this link, which is good once:\n  ${ownerLink}`]),
         'Over the network every request needs a key: npx patchbay key add "Name" --role Viewer',
         'Stop it with ^C',
       ].join('\n'),

@@ -14,6 +14,9 @@ const PREFIX = {
   key: 'key',
   upload: 'upl',
   attempt: 'att',
+  user: 'usr',
+  link: 'lnk',
+  session: 'ses',
 } as const
 const ALPHABET = 'abcdefghijklmnopqrstuvwxyz234567'
 

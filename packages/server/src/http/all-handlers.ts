@@ -13,10 +13,12 @@ import { makeSegmentHandlers } from './segments.ts'
 import { makeServiceSignInHandlers } from './service-sign-ins.ts'
 import { makeSystemHandlers } from './system.ts'
 import { makeTableHandlers } from './tables.ts'
+import { makeUserHandlers } from './users.ts'
 import { makeUploadHandlers } from './uploads.ts'
 
 export function makeHandlers(ports: HttpPorts): AllHandlers<PatchbayContract> {
   return {
+    ...makeUserHandlers(ports),
     tables: makeTableHandlers(ports),
     uploads: makeUploadHandlers(ports),
     segments: makeSegmentHandlers(ports),

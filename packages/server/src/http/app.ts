@@ -7,7 +7,8 @@ import { listEndpoints, makeOpenApi, PERMISSIONS, type Endpoint, type NamedEndpo
 import { Hono, type Context } from 'hono'
 import { NotSignedIn } from '../access/api-key.ts'
 import { authorize } from '../access/authorize.ts'
-import { actorOf, type Identity } from '../access/identity.ts'
+import { withNamesOfActors } from '../access/actor.ts'
+import { actorOf, ANYONE, type Identity } from '../access/identity.ts'
 import { canonicalJson } from '../domain/canonical-json.ts'
 import { Problem } from '../domain/problem.ts'
 import { claimIdempotency, storeAnswer } from '../store/idempotency.ts'
@@ -19,7 +20,7 @@ import { makeDocsPage } from './docs-page.ts'
 import { openDoors } from './open-doors.ts'
 import type { HttpPorts } from './ports.ts'
 import { HttpProblem, invalid, problemResponse, problemSaid, StaleEdit } from './problem-of.ts'
-import { whoAsks, type AppEnv } from './who-asks.ts'
+import { refuseForeign, whoAsks, type AppEnv } from './who-asks.ts'
 import { makeRateLimiter, type Rate, type RateLimiter } from './rate-limit.ts'
 import { readJsonBody, refuseBody } from './request-body.ts'
 import { makeWitness, type Witness } from './witness.ts'
@@ -156,21 +157,33 @@ async function answer(
 ): Promise<Response> {
   const { endpoint, handler } = mounted
   const now = ports.clock.now()
-  const identity = await whoAsks(ports, context, now)
-  if (identity.kind !== 'operator') takeOne(limiter, identity, context)
+  const isOpen = endpoint.permission === 'anyone'
+  if (isOpen) refuseForeign(ports, context)
+  const identity = isOpen ? ANYONE : await whoAsks(ports, context, now)
+  // Signing in has limits of its own.
+  if (identity.kind === 'api-key' || identity.kind === 'user') takeOne(limiter, identity, context)
   const seen = { identity, id: mounted.id, endpoint, params: context.req.param() }
   try {
     authorize(identity, endpoint.permission)
     const input = await readInput(endpoint, context)
-    const call = makeCall(ports, mounted, context, identity, now, input)
+    const cookies: string[] = []
+    const call = { ...makeCall(ports, mounted, context, identity, now, input), ...cookieJar(context, cookies) }
     const given = await handler(input as never, call).catch(async (error: unknown) => {
       throw await withVersions(error, mounted, input, call)
     })
     await witness.shown(seen)
-    return respond(endpoint, given)
+    return await respond(ports, endpoint, given, cookies)
   } catch (error) {
     if (error instanceof Problem && error.code === 'not-allowed') await witness.refused(seen)
     throw error
+  }
+}
+
+function cookieJar(context: Context<AppEnv>, cookies: string[]): Pick<Call, 'request' | 'setCookies'> {
+  const bindings = context.env as AppEnv['Bindings'] | undefined
+  return {
+    request: { headers: context.req.raw.headers, address: bindings?.address ?? '' },
+    setCookies: (more) => void cookies.push(...more),
   }
 }
 
@@ -252,7 +265,7 @@ function makeCall(
   identity: Identity,
   now: Date,
   input: Input,
-): Call {
+): Omit<Call, 'request' | 'setCookies'> {
   const by: By = { actor: actorOf(identity), now, randomBytes: ports.randomBytes }
   const key = endpoint.idempotent === true ? readIdempotencyKey(context) : undefined
   const scope = `${identity.kind}:${identity.name}:${id}`
@@ -310,18 +323,24 @@ function readRevision(context: Context<AppEnv>): number | undefined {
   })
 }
 
-function respond(endpoint: Endpoint, given: unknown): Response {
+async function respond(
+  ports: HttpPorts,
+  endpoint: Endpoint,
+  given: unknown,
+  cookies: readonly string[],
+): Promise<Response> {
   const status = endpoint.status ?? (endpoint.response === undefined ? 204 : 200)
-  if (endpoint.response === undefined) return new Response(null, { status })
+  const headers = new Headers(cookies.map((cookie) => ['set-cookie', cookie]))
+  if (endpoint.response === undefined) return new Response(null, { status, headers })
   if (endpoint.response === 'stream')
     return new Response(given as ReadableStream<Uint8Array>, { status, headers: streamHeaders(endpoint) })
   // Closed as well: an answer cannot hold a field that the contract does not name, such as a secret.
   const checked = endpoint.response.safeParse(given)
   if (!checked.success) throw new AnswerOffSchema(endpoint, checked.error)
-  const headers = new Headers({ 'content-type': 'application/json' })
+  headers.set('content-type', 'application/json')
   const { revision } = checked.data as { readonly revision?: unknown }
   if (endpoint.revision !== undefined && typeof revision === 'number') headers.set('etag', `"${revision}"`)
-  return new Response(JSON.stringify(checked.data), { status, headers })
+  return new Response(await withNamesOfActors(ports.db, JSON.stringify(checked.data)), { status, headers })
 }
 
 function streamHeaders({ media, path }: Endpoint): Readonly<Record<string, string>> {
@@ -346,8 +365,7 @@ class AnswerOffSchema extends Error {
 function answerError(ports: HttpPorts, error: unknown, context: Context<AppEnv>): Response {
   const requestId = context.get('requestId')
   const said = problemSaid(error)
-  if (said !== undefined)
-    return problemResponse(said, requestId, said.code === 'not-signed-in' ? { 'www-authenticate': 'Bearer' } : {})
+  if (said !== undefined) return problemResponse(said, requestId, saidHeaders(error, said.code))
   ports.watch.bug({ requestId, endpoint: context.get('endpoint') }, error)
   return problemResponse(
     {
@@ -358,6 +376,12 @@ function answerError(ports: HttpPorts, error: unknown, context: Context<AppEnv>)
     },
     requestId,
   )
+}
+
+function saidHeaders(error: unknown, code: string): Readonly<Record<string, string>> {
+  if (code === 'not-signed-in') return { 'www-authenticate': 'Bearer' }
+  const seconds = error instanceof HttpProblem ? error.retryAfterSeconds : undefined
+  return seconds === undefined ? {} : { 'retry-after': String(seconds) }
 }
 
 function honoPath(path: string): string {

@@ -54,7 +54,7 @@ async function* followChanges(
 }
 
 function maySee(identity: Identity, kind: ChangeKind): boolean {
-  return PERMISSIONS_OF[identity.role].has(NEEDED[kind])
+  return identity.role !== null && PERMISSIONS_OF[identity.role].has(NEEDED[kind])
 }
 
 function idOf({ tx, seq }: ChangePlace): string {

@@ -60,7 +60,7 @@ export function makeExportAidHandlers(ports: HttpPorts): Aids {
       destination: body.destination,
     }
     const key = canonicalJson([connection.id, connection.revision, destinationType, body.destination])
-    const mayKnow = PERMISSIONS_OF[identity.role].has('connection.read')
+    const mayKnow = identity.role !== null && PERMISSIONS_OF[identity.role].has('connection.read')
     const ask = <T>(question: (signal: AbortSignal) => Promise<T>) => askService(signal, mayKnow, question)
     return { destination, request, key, ask }
   }

@@ -6,6 +6,10 @@ import type { Tx } from '../store/schema.ts'
 /** One request that was let in: who asks, and how a change is made for them. */
 export interface Call {
   readonly identity: Identity
+  /** The request's own headers, and where it came from: for signing in alone. */
+  readonly request: { readonly headers: Headers; readonly address: string }
+  /** Goes out with the answer. */
+  readonly setCookies: (cookies: readonly string[]) => void
   readonly now: Date
   readonly signal: AbortSignal
   /** From If-Match; undefined where the endpoint has none, or where the request says `*`. */

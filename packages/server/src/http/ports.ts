@@ -1,5 +1,6 @@
 /** What the HTTP application needs of the parts that it may not import. Named by use; put together in `main`. */
 import type { System } from '@patchbay/contract'
+import type { SignIn } from '../access/sign-in.ts'
 import type { ConnectionAccess } from '../connector-host/context.ts'
 import type { ConnectorHost } from '../connector-host/host.ts'
 import type { Registry } from '../connector-host/registry.ts'
@@ -26,6 +27,9 @@ export interface HttpPorts {
   readonly host: ConnectorHost
   readonly secrets: SecretPort
   readonly serviceSignIn: ServiceSignInPort
+  readonly signIn: SignIn
+  /** Where browsers reach the server, where that is known. */
+  readonly publicUrl: string | undefined
   readonly uploadBytesMax: number
   /** Of one identity. */
   readonly requestsPerMinute: number

@@ -30,8 +30,8 @@ export function problemSaid(error: unknown): Said | undefined {
     return {
       code: 'not-signed-in',
       path: 'headers.Authorization',
-      detail: 'The request carries no API key that is known and has not expired',
-      cure: 'Send it as "Authorization: Bearer pbk_…"; the operator makes one with: patchbay key add',
+      detail: 'The request carries no session and no API key that is known and has not ended',
+      cure: 'Sign in; or send a key as "Authorization: Bearer pbk_…"; the operator makes one with: patchbay key add',
     }
   }
   if (error instanceof StaleRemoval) return { ...problemSaid(error.problem), dependents: error.dependents } as Said
@@ -66,8 +66,14 @@ export class StaleRemoval extends Error {
 /** What only HTTP can get wrong. */
 export class HttpProblem extends Error {
   readonly said: Said
-  constructor(code: ProblemCode, detail: string, options: { readonly path?: string; readonly cure: string }) {
+  readonly retryAfterSeconds: number | undefined
+  constructor(
+    code: ProblemCode,
+    detail: string,
+    options: { readonly path?: string; readonly cure: string; readonly retryAfterSeconds?: number },
+  ) {
     super(detail)
+    this.retryAfterSeconds = options.retryAfterSeconds
     this.name = 'HttpProblem'
     this.said = { code, path: options.path ?? '', detail, cure: options.cure }
   }

@@ -53,7 +53,8 @@ export async function listen(
 
 function serverFor(app: Hono<AppEnv>, door: NonNullable<Bindings['door']>): Server {
   const server = createAdaptorServer({
-    fetch: (request: Request) => app.fetch(request, { door }),
+    fetch: (request: Request, { incoming }) =>
+      app.fetch(request, { door, address: incoming.socket?.remoteAddress ?? '' }),
     overrideGlobalObjects: false,
   }) as Server
   // An upload or an import may take long; a header that does not come to its end may not.

@@ -37,6 +37,10 @@ export interface Schema {
   delivered_file: DeliveredFileRow
   run: RunRow
   run_journal: RunJournalRow
+  user_: UserRow
+  sign_in: SignInRow
+  session: SessionRow
+  link: LinkRow
   idempotency: IdempotencyRow
   api_key: ApiKeyRow
   audit: AuditRow
@@ -296,6 +300,50 @@ interface RunRow {
   finished_at: Date | null
   /** When the answers were worked into the ledgers; null for a run that never got so far. */
   settled_at: Date | null
+}
+interface UserRow {
+  id: string
+  name: string
+  email: string
+  email_verified: Generated<boolean>
+  image: string | null
+  role: string
+  is_owner: Generated<boolean>
+  created_at: Date
+  updated_at: Date
+  last_sign_in_at: Date | null
+  /** Somebody who was removed is kept by name, since what they did stays in the log. */
+  removed_at: Date | null
+}
+interface SignInRow {
+  id: string
+  account_id: string
+  provider_id: string
+  user_id: string
+  password: string | null
+  created_at: Date
+  updated_at: Date
+}
+interface SessionRow {
+  id: string
+  user_id: string
+  token: string
+  expires_at: Date
+  created_at: Date
+  updated_at: Date
+}
+interface LinkRow {
+  id: string
+  /** Of the token in the address, which is kept nowhere. */
+  hash: string
+  kind: 'owner' | 'invitation' | 'password'
+  email: string | null
+  role: string | null
+  user_id: string | null
+  created_at: Date
+  created_by: string
+  expires_at: Date
+  used_at: Date | null
 }
 interface RunJournalRow {
   run_id: string

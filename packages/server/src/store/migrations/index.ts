@@ -9,6 +9,7 @@ import { up as signIn } from './0007-sign-in.ts'
 import { up as erased } from './0008-erased.ts'
 import { up as removedConnections } from './0009-removed-connections.ts'
 import { up as keyRotation } from './0010-key-rotation.ts'
+import { up as users } from './0011-users.ts'
 
 /** In order, by name. A release only ever adds to the end. */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
@@ -22,4 +23,5 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0008-erased': { up: erased },
   '0009-removed-connections': { up: removedConnections },
   '0010-key-rotation': { up: keyRotation },
+  '0011-users': { up: users },
 }

@@ -7,7 +7,7 @@ export const PASSWORD_LENGTH_MIN = 12
 export const PASSWORD_LENGTH_MAX = 200
 
 const emailSchema = z.email().max(254).toLowerCase()
-const personNameSchema = z.string().trim().min(1).max(120)
+const userNameSchema = z.string().trim().min(1).max(120)
 /** How long it is and whether everybody uses it is judged by the server, with words. */
 const passwordSchema = z.string().max(1000)
 const tokenSchema = z.string().regex(/^[A-Za-z0-9_-]{43}$/, 'The part of the link after #')
@@ -103,7 +103,7 @@ export const owner = {
     path: '/owner',
     summary: 'Makes the owner, with the one-time link that the first start printed, and signs them in',
     permission: 'anyone',
-    body: z.strictObject({ token: tokenSchema, name: personNameSchema, email: emailSchema, password: passwordSchema }),
+    body: z.strictObject({ token: tokenSchema, name: userNameSchema, email: emailSchema, password: passwordSchema }),
     response: meSchema,
     status: 201,
     errors: ['conflict', 'too-many'],
@@ -193,7 +193,7 @@ export const invitations = {
     path: '/invitations/accept',
     summary: 'Accepts an invitation by its link, and signs in',
     permission: 'anyone',
-    body: z.strictObject({ token: tokenSchema, name: personNameSchema, password: passwordSchema }),
+    body: z.strictObject({ token: tokenSchema, name: userNameSchema, password: passwordSchema }),
     response: meSchema,
     status: 201,
     errors: ['conflict', 'too-many'],
