@@ -17,11 +17,14 @@ test('every endpoint names a permission, and every permission is used', () => {
 })
 
 test('a Viewer may read only, and nobody but an Administrator holds connections, keys and the log', () => {
-  expect([...PERMISSIONS_OF.Viewer].filter((permission) => !permission.endsWith('.read'))).toEqual([])
+  const others = [...PERMISSIONS_OF.Viewer].filter((permission) => !permission.endsWith('.read'))
+  expect(others).toEqual(['anyone', 'self'])
   for (const role of ['Contributor', 'Viewer'] as const)
     for (const permission of [
       'connection.read',
       'connection.write',
+      'user.read',
+      'user.write',
       'key.write',
       'audit.read',
       'table.write',

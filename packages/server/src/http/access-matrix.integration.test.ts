@@ -7,6 +7,8 @@ const IDS: Readonly<Record<string, string>> = {
   run: `run_${'a'.repeat(20)}`,
   upload: `upl_${'a'.repeat(20)}`,
   key: `key_${'a'.repeat(20)}`,
+  user: `usr_${'a'.repeat(20)}`,
+  invitation: `lnk_${'a'.repeat(20)}`,
 }
 const ENDPOINTS = listEndpoints().map(({ id, path, endpoint }) => ({
   id,
@@ -32,7 +34,24 @@ async function statusFor(at: (typeof ENDPOINTS)[number], key: string | undefined
   return response.status
 }
 
-test.each(ENDPOINTS)('$id: nobody, and nobody who guesses, gets in', async (at) => {
+/** Signing in and what it needs: open to anybody, and to anybody's mistakes. */
+const OPEN = ENDPOINTS.filter(({ endpoint }) => endpoint.permission === 'anyone')
+
+test('what is open to anybody is signing in, and nothing else', () => {
+  expect(OPEN.map(({ id }) => id)).toEqual([
+    'session.open',
+    'session.close',
+    'owner.claim',
+    'invitations.accept',
+    'invitations.setPassword',
+  ])
+})
+
+test.each(OPEN)('$id: gives nobody anything for nothing', async (at) => {
+  expect([204, 400]).toContain(await statusFor(at, undefined))
+})
+
+test.each(ENDPOINTS.filter((at) => !OPEN.includes(at)))('$id: nobody, and nobody who guesses, gets in', async (at) => {
   expect(await statusFor(at, undefined)).toBe(401)
   expect(await statusFor(at, `pbk_${'A'.repeat(43)}`)).toBe(401)
   expect(await statusFor(at, 'Administrator')).toBe(401)
@@ -43,7 +62,9 @@ test.each(ROLES.flatMap((role) => ENDPOINTS.map((at) => ({ role, id: at.id, at }
   async ({ role, at }) => {
     const isAllowed = PERMISSIONS_OF[role].has(at.endpoint.permission)
     const status = await statusFor(at, await patchbay.keyOf(role))
-    if (isAllowed) expect([401, 403, 500]).not.toContain(status)
+    // A key has no sessions of its own.
+    if (at.id === 'me.signOutEverywhere') expect(status).toBe(403)
+    else if (isAllowed) expect([401, 403, 500]).not.toContain(status)
     else expect(status).toBe(403)
   },
 )

@@ -7,7 +7,6 @@ import { listEndpoints, makeOpenApi, PERMISSIONS, type Endpoint, type NamedEndpo
 import { Hono, type Context } from 'hono'
 import { NotSignedIn } from '../access/api-key.ts'
 import { authorize } from '../access/authorize.ts'
-import { withNamesOfActors } from '../access/actor.ts'
 import { actorOf, ANYONE, type Identity } from '../access/identity.ts'
 import { canonicalJson } from '../domain/canonical-json.ts'
 import { Problem } from '../domain/problem.ts'
@@ -23,6 +22,7 @@ import { HttpProblem, invalid, problemResponse, problemSaid, StaleEdit } from '.
 import { refuseForeign, whoAsks, type AppEnv } from './who-asks.ts'
 import { makeRateLimiter, type Rate, type RateLimiter } from './rate-limit.ts'
 import { readJsonBody, refuseBody } from './request-body.ts'
+import { cookieJar, respond } from './respond.ts'
 import { makeWitness, type Witness } from './witness.ts'
 
 /** The strictest there are; an answer that needs others, as a page does, brings its own. */
@@ -179,14 +179,6 @@ async function answer(
   }
 }
 
-function cookieJar(context: Context<AppEnv>, cookies: string[]): Pick<Call, 'request' | 'setCookies'> {
-  const bindings = context.env as AppEnv['Bindings'] | undefined
-  return {
-    request: { headers: context.req.raw.headers, address: bindings?.address ?? '' },
-    setCookies: (more) => void cookies.push(...more),
-  }
-}
-
 function takeOne(limiter: RateLimiter, identity: Identity, context: Context<AppEnv>): void {
   const rate = limiter.take(actorOf(identity))
   context.set('rate', rate)
@@ -321,45 +313,6 @@ function readRevision(context: Context<AppEnv>): number | undefined {
     path: 'headers.If-Match',
     cure: 'Send the ETag that was read, as If-Match: "3", or * to change whatever is there',
   })
-}
-
-async function respond(
-  ports: HttpPorts,
-  endpoint: Endpoint,
-  given: unknown,
-  cookies: readonly string[],
-): Promise<Response> {
-  const status = endpoint.status ?? (endpoint.response === undefined ? 204 : 200)
-  const headers = new Headers(cookies.map((cookie) => ['set-cookie', cookie]))
-  if (endpoint.response === undefined) return new Response(null, { status, headers })
-  if (endpoint.response === 'stream')
-    return new Response(given as ReadableStream<Uint8Array>, { status, headers: streamHeaders(endpoint) })
-  // Closed as well: an answer cannot hold a field that the contract does not name, such as a secret.
-  const checked = endpoint.response.safeParse(given)
-  if (!checked.success) throw new AnswerOffSchema(endpoint, checked.error)
-  headers.set('content-type', 'application/json')
-  const { revision } = checked.data as { readonly revision?: unknown }
-  if (endpoint.revision !== undefined && typeof revision === 'number') headers.set('etag', `"${revision}"`)
-  return new Response(await withNamesOfActors(ports.db, JSON.stringify(checked.data)), { status, headers })
-}
-
-function streamHeaders({ media, path }: Endpoint): Readonly<Record<string, string>> {
-  // A proxy that holds events back until there are many would make them useless.
-  if (media === 'text/event-stream') return { 'content-type': media, 'x-accel-buffering': 'no' }
-  const name = path.slice(path.lastIndexOf('/') + 1)
-  return {
-    'content-type': media === 'text/csv' ? 'text/csv; charset=utf-8' : (media ?? 'application/octet-stream'),
-    ...(media === undefined ? {} : { 'content-disposition': `attachment; filename="${name}"` }),
-  }
-}
-
-class AnswerOffSchema extends Error {
-  override readonly name = 'AnswerOffSchema'
-  constructor(endpoint: Endpoint, error: { readonly issues: readonly { readonly path: readonly PropertyKey[] }[] }) {
-    super(
-      `${endpoint.method} ${endpoint.path} would answer off its schema at ${error.issues[0]?.path.map(String).join('.')}`,
-    )
-  }
 }
 
 function answerError(ports: HttpPorts, error: unknown, context: Context<AppEnv>): Response {

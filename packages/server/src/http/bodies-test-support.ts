@@ -107,6 +107,23 @@ export function bodiesIn(upload: string): Readonly<Record<string, { readonly pat
     'persons.unerase': { path: '/persons/unerase', body: { table: 'customers', key: '1' } },
     'runs.approve': { path: `${run}/approve`, body: { outboxDigest: 'x' } },
     'runs.retry': { path: `${run}/retry`, body: { include: 'rejected' } },
+    'session.open': { path: '/session', body: { email: 'a@example.org', password: 'a quiet river in may' } },
+    'me.changePassword': {
+      path: '/me/password',
+      body: { current: 'a quiet river in may', next: 'nine green boxes fall' },
+    },
+    'owner.claim': {
+      path: '/owner',
+      body: { token: 'A'.repeat(43), name: 'Olga', email: 'a@example.org', password: 'a quiet river in may' },
+    },
+    'owner.handOver': { path: '/owner', body: { user: `usr_${'a'.repeat(20)}`, password: 'a quiet river in may' } },
+    'users.changeRole': { path: `/users/usr_${'a'.repeat(20)}`, body: { role: 'Viewer' } },
+    'invitations.add': { path: '/invitations', body: { email: 'a@example.org', role: 'Viewer' } },
+    'invitations.accept': {
+      path: '/invitations/accept',
+      body: { token: 'A'.repeat(43), name: 'Ada', password: 'a quiet river in may' },
+    },
+    'invitations.setPassword': { path: '/password', body: { token: 'A'.repeat(43), password: 'a quiet river in may' } },
     'keys.add': { path: '/keys', body: { name: 'Key', role: 'Viewer', expiresInDays: 9 } },
   }
 }

@@ -60,7 +60,7 @@ describe('the first start', () => {
   test('makes one owner, however many come with the link at once', async () => {
     const token = await patchbay.makeOwnerLink()
     const answers = await Promise.all(
-      Array.from({ length: 50 }, (_, index) =>
+      Array.from({ length: 50 }, async (_, index) =>
         patchbay.app.fetch(
           new Request('http://patchbay/api/v1/owner', {
             method: 'POST',

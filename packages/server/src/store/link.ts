@@ -1,7 +1,7 @@
 /** One-time links: an address that whoever holds it can use once. Only a hash of its token is kept. */
 import { createHash } from 'node:crypto'
-import { ROLES, type Role } from '@patchbay/contract'
 import { newId } from '../domain/ids.ts'
+import { roleOf, type Role } from '../domain/role.ts'
 import { appendAudit } from './audit.ts'
 import type { By } from './by.ts'
 import { notFound } from './conflict.ts'
@@ -116,7 +116,7 @@ function linkOf(row: {
     id: row.id,
     kind: row.kind,
     email: row.email,
-    role: ROLES.find((known) => known === row.role) ?? null,
+    role: roleOf(row.role) ?? null,
     userId: row.user_id,
     createdAt: row.created_at,
     createdBy: row.created_by,

@@ -2,6 +2,7 @@
  * The control store's tables as Kysely sees them. Nothing here is about a single customer, with one exception: the literals
  * of a segment's rule, which a person typed (see `segment`, and the copy of it in `run.plan`). Secrets are sealed texts.
  */
+import type { LinkRow, SessionRow, SignInRow, UserRow } from './schema-users.ts'
 import type { ColumnType, Generated, JSONColumnType, Kysely, Transaction } from 'kysely'
 import type { DataPolicy, Sharing } from '../domain/connection.ts'
 import type { ExportSource, FileFormat, GuardLimits, MergeRule } from '../domain/export.ts'
@@ -300,50 +301,6 @@ interface RunRow {
   finished_at: Date | null
   /** When the answers were worked into the ledgers; null for a run that never got so far. */
   settled_at: Date | null
-}
-interface UserRow {
-  id: string
-  name: string
-  email: string
-  email_verified: Generated<boolean>
-  image: string | null
-  role: string
-  is_owner: Generated<boolean>
-  created_at: Date
-  updated_at: Date
-  last_sign_in_at: Date | null
-  /** Somebody who was removed is kept by name, since what they did stays in the log. */
-  removed_at: Date | null
-}
-interface SignInRow {
-  id: string
-  account_id: string
-  provider_id: string
-  user_id: string
-  password: string | null
-  created_at: Date
-  updated_at: Date
-}
-interface SessionRow {
-  id: string
-  user_id: string
-  token: string
-  expires_at: Date
-  created_at: Date
-  updated_at: Date
-}
-interface LinkRow {
-  id: string
-  /** Of the token in the address, which is kept nowhere. */
-  hash: string
-  kind: 'owner' | 'invitation' | 'password'
-  email: string | null
-  role: string | null
-  user_id: string | null
-  created_at: Date
-  created_by: string
-  expires_at: Date
-  used_at: Date | null
 }
 interface RunJournalRow {
   run_id: string

@@ -1,6 +1,6 @@
-import { ROLES, type Role } from '@patchbay/contract'
 import { isId, newId } from '../domain/ids.ts'
 import { Problem } from '../domain/problem.ts'
+import { ROLE_NAMES, roleOf, type Role } from '../domain/role.ts'
 import { appendAudit } from './audit.ts'
 import type { By } from './by.ts'
 import { notFound, withUniqueName } from './conflict.ts'
@@ -161,7 +161,7 @@ async function lockUser(tx: Tx, id: string): Promise<User> {
 }
 
 function present(db: Db) {
-  return db.selectFrom('user_').selectAll().where('removed_at', 'is', null).where('role', 'in', ROLES)
+  return db.selectFrom('user_').selectAll().where('removed_at', 'is', null).where('role', 'in', ROLE_NAMES)
 }
 
 function ownerStays(message: string): Problem {
@@ -177,7 +177,7 @@ function userOf(row: {
   readonly created_at: Date
   readonly last_sign_in_at: Date | null
 }): User {
-  const role = ROLES.find((known) => known === row.role)
+  const role = roleOf(row.role)
   if (role === undefined) throw new Error(`The store has a user with a role that there is not: ${row.id}`)
   return {
     id: row.id,
