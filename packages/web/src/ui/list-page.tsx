@@ -42,6 +42,7 @@ interface Props<Row> {
   readonly firstSort: string
   /** The server has searched, filtered and ordered; otherwise the page does, over all rows. */
   readonly byServer?: boolean
+  readonly searchable?: boolean
   readonly matches?: (row: Row, search: string) => boolean
   readonly fits?: (row: Row, filter: string, value: string) => boolean
   readonly onSelect?: (selected: ReadonlySet<string>) => void
@@ -103,7 +104,7 @@ export function ListPage<Row>(props: Props<Row>) {
         />
       )}
       <div className={styles.tools}>
-        <Search />
+        {props.searchable === false ? null : <Search />}
         {filters.map((filter) => (
           <FilterChoice key={filter.key} filter={filter} />
         ))}

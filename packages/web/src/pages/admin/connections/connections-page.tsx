@@ -1,9 +1,8 @@
-import { Tab, TabList } from '@fluentui/react-components'
-import { useNavigate } from '@tanstack/react-router'
 import { lazy, Suspense } from 'react'
 import { PageHead } from '../../../app/page-head.tsx'
 import { t } from '../../../messages/index.ts'
 import { useUrlState } from '../../../ui/list-state.ts'
+import { Pivots } from '../../../ui/pivots.tsx'
 import { ConnectionList } from './connection-list.tsx'
 import { Discover } from './discover.tsx'
 
@@ -12,21 +11,16 @@ const ConnectionPane = lazy(async () => ({ default: (await import('./connection-
 
 /** The pivot that is not Connections has an address of its own, so that it can be linked. */
 export function ConnectionsPage({ pivot }: { readonly pivot: 'discover' | 'connections' }) {
-  const navigate = useNavigate()
   const { values } = useUrlState()
   return (
     <>
       <PageHead />
-      <TabList
-        style={{ marginInlineStart: -10 }}
-        selectedValue={pivot}
-        onTabSelect={(_, { value }) =>
-          void navigate({ to: value === 'discover' ? '/admin/connections/discover' : '/admin/connections' })
-        }
-      >
-        <Tab value="connections">{t('connections.pivot.connections')}</Tab>
-        <Tab value="discover">{t('connections.pivot.discover')}</Tab>
-      </TabList>
+      <Pivots
+        pivots={[
+          { to: '/admin/connections', title: t('connections.pivot.connections') },
+          { to: '/admin/connections/discover', title: t('connections.pivot.discover') },
+        ]}
+      />
       {pivot === 'discover' ? <Discover /> : <ConnectionList />}
       {values['pane'] === undefined ? null : (
         <Suspense>
