@@ -22,11 +22,11 @@ const useStyles = makeStyles({
   detail: { color: tokens.colorNeutralForeground2 },
 })
 
-const STEPS = [
+const STEPS: readonly { readonly key: 'data' | 'connect' | 'export'; readonly to: string }[] = [
   { key: 'data', to: '/data/tables' },
   { key: 'connect', to: '/admin/connections/discover' },
   { key: 'export', to: '/data/exports' },
-] as const
+]
 
 /** Leads whoever begins from nothing to a first export; gone when there is one. */
 export function FirstSteps() {
