@@ -44,6 +44,8 @@ export const policySchema = z
 /** User ids; a user who is removed is in no list any more. */
 const userIdSchema = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'The id of a user')
 
+const stepSchema = z.enum(['resolved', 'reached', 'trusted', 'signed-in', 'may-write'])
+
 export const sharingSchema = z
   .discriminatedUnion('with', [
     z.strictObject({ with: z.literal('administrators') }),
@@ -70,6 +72,13 @@ export const connectionSchema = z
     category: z.enum(CATEGORIES),
     health: z.enum(HEALTHS),
     checkedAt: timeSchema.nullable(),
+    failing: z
+      .strictObject({ step: stepSchema, field: z.string().nullable(), message: z.string() })
+      .nullable()
+      .meta({ description: 'Where the last check failed, and which field to mend' }),
+    expiresAt: timeSchema
+      .nullable()
+      .meta({ description: 'When the first of its secrets ends, or what it signed in with' }),
     usedBy: countSchema.meta({ description: 'How many exports are on it' }),
     createdAt: timeSchema,
     createdBy: z.string(),
@@ -86,7 +95,7 @@ export type SharedConnection = z.infer<typeof sharedConnectionSchema>
 
 export const checkStepSchema = z
   .strictObject({
-    step: z.enum(['resolved', 'reached', 'trusted', 'signed-in', 'may-write']),
+    step: stepSchema,
     ok: z.boolean(),
     detail: z.string().exactOptional(),
     field: z.string().exactOptional().meta({ description: 'The field to mend' }),
@@ -105,6 +114,9 @@ export type Checked = z.infer<typeof checkedSchema>
 const secretsSchema = z
   .record(keySchema, z.string().min(1).max(20_000))
   .meta({ description: 'Write-only: sealed when stored, and never given back' })
+const secretsExpireAtSchema = z
+  .record(keySchema, timeSchema.nullable())
+  .meta({ description: 'When a secret ends, where that is known: it is told 14 days ahead. Another secret forgets it' })
 const pinsSchema = z
   .record(keySchema, z.string().min(1).max(500))
   .meta({ description: 'What was shown by a check, and is trusted' })
@@ -142,6 +154,7 @@ export const connections = {
       connectorId: keySchema,
       settings: valuesSchema.default({}),
       secrets: secretsSchema.default({}),
+      secretsExpireAt: secretsExpireAtSchema.default({}),
       pins: pinsSchema.default({}),
       policy: policySchema.default({ ...policyDefault, hashed: [] }),
       sharing: sharingSchema.default({ with: 'administrators' }),
@@ -175,6 +188,7 @@ export const connections = {
         .exactOptional()
         .meta({ description: 'Only what changes; null takes a setting away' }),
       secrets: secretsSchema.exactOptional(),
+      secretsExpireAt: secretsExpireAtSchema.exactOptional(),
       policy: policySchema.exactOptional(),
       sharing: sharingSchema.exactOptional(),
     }),
@@ -329,6 +343,46 @@ export const connections = {
     }),
     response: checkedSchema,
     errors: ['not-found', 'conflict', 'unavailable'],
+  }),
+  checks: endpoint({
+    method: 'GET',
+    path: '/connections/{connection}/checks',
+    summary: 'Lists the checks of a connection, the newest first',
+    permission: 'connection.read',
+    params,
+    query: z.strictObject({ limit: z.coerce.number().int().min(1).max(500).default(100) }),
+    response: z.strictObject({
+      items: z.array(
+        z.strictObject({
+          at: timeSchema,
+          startedBy: z.enum(['person', 'saved', 'run', 'clock']),
+          ok: z.boolean(),
+          step: stepSchema.nullable(),
+          field: z.string().nullable(),
+          message: z.string().nullable(),
+        }),
+      ),
+    }),
+    errors: ['not-found'],
+  }),
+  atRisk: endpoint({
+    method: 'GET',
+    path: '/connections-at-risk',
+    summary: 'Lists the connections that do not work, or will not for long, with the exports at risk',
+    permission: 'connection.read',
+    query: z.strictObject({ days: z.coerce.number().int().min(1).max(365).default(14) }),
+    response: z.strictObject({
+      items: z.array(
+        z.strictObject({
+          id: idSchema('connection'),
+          name: z.string(),
+          connectorId: z.string(),
+          why: z.enum(['failing', 'expiring', 'ended']),
+          expiresAt: timeSchema.nullable(),
+          exports: z.array(namedExportSchema),
+        }),
+      ),
+    }),
   }),
   trust: endpoint({
     method: 'POST',

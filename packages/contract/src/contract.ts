@@ -7,6 +7,7 @@ import { exports } from './exports.ts'
 import { keys } from './keys.ts'
 import { invitations, me, owner, session, users } from './users.ts'
 import { persons } from './persons.ts'
+import { notifications } from './notifications.ts'
 import { runs } from './runs.ts'
 import { segments } from './segments.ts'
 import { serviceSignIns } from './service-sign-ins.ts'
@@ -30,6 +31,7 @@ export const contract = {
   runs,
   events,
   persons,
+  notifications,
   keys,
   audit,
   system,

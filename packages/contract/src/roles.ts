@@ -33,6 +33,8 @@ export const PERMISSIONS = [
   /** Make an export do something: preview, run, cancel, approve, retry. */
   'export.run',
   'run.read',
+  /** What one is told of: of everything, or of one's own exports. Also one's own settings for it. */
+  'notification.read',
   /** Ask where a person's data is, and erase them. */
   'person.read',
   'person.erase',
@@ -57,6 +59,7 @@ const VIEWER: readonly Permission[] = [
   'segment.read',
   'export.read',
   'run.read',
+  'notification.read',
   'metrics.read',
 ]
 

@@ -9,6 +9,7 @@ const ID_OF = {
   run: 'run',
   key: 'key',
   upload: 'upl',
+  notification: 'ntf',
   attempt: 'att',
   user: 'usr',
   link: 'lnk',

@@ -11,22 +11,27 @@ import { pino, type Logger } from 'pino'
 import { parseAllowedHosts } from './connector-host/allow-hosts.ts'
 import { checkFileRoots } from './connector-host/file-roots.ts'
 import type { ConnectionAccess } from './connector-host/context.ts'
-import { makeConnectorHost } from './connector-host/host.ts'
+import { makeConnectorHost, type ConnectorHost } from './connector-host/host.ts'
 import { readOperatorClients } from './connector-host/oauth/client.ts'
 import { makeRegistry } from './connector-host/registry.ts'
 import { makeApp } from './http/app.ts'
 import { makeWatch, traceOf } from './http/watch.ts'
 import type { AppEnv } from './http/who-asks.ts'
 import { backupStream } from './main/backup.ts'
-import { connectionAccess } from './main/connection-access.ts'
+import { checkBeforeRun, checkStored } from './main/check-stored.ts'
+import { connectionAccess, type AccessParts } from './main/connection-access.ts'
 import { describeSystem } from './main/describe-system.ts'
 import { makeServiceSignIn } from './main/service-sign-in.ts'
 import { makeKeyRotation } from './main/key-rotation.ts'
 import { makeLakePort } from './main/lake-port.ts'
+import { keyPlace, mayKnow, sendNotification } from './main/send-notification.ts'
 import { VERSION } from './main/version.ts'
 import { runExport } from './engine/run-export.ts'
 import type { EnginePorts } from './engine/ports.ts'
 import { tableRefreshed } from './jobs/after-refresh.ts'
+import { startHealthWatch } from './jobs/health-watch.ts'
+import { startNotifyWatch } from './jobs/notify-watch.ts'
+import type { Repeating } from './jobs/repeat.ts'
 import { makeRunPort } from './jobs/run-port.ts'
 import { startScheduler } from './jobs/scheduler.ts'
 import { startWorker, type WorkerOptions } from './jobs/worker.ts'
@@ -153,6 +158,7 @@ export async function openPatchbay(settings: Settings, options: PatchbayOptions 
       }),
       publicUrl: settings.publicUrl,
       serviceSignIn: makeServiceSignIn({ ...parts, host, accessOf, publicUrl: settings.publicUrl }),
+      notifications: { canMail: false, sealKey: (place, key) => vault.seal(key, keyPlace(place)) },
       uploadBytesMax: settings.uploadMaxMb * 1_000_000,
       requestsPerMinute: settings.requestsPerMinute,
       stopping: stopping.signal,
@@ -216,7 +222,12 @@ export async function openPatchbay(settings: Settings, options: PatchbayOptions 
         const worker = startWorker({
           store,
           queue,
-          executeRun: (lease, signal, isLast) => runExport(lease, engine, signal, isLast),
+          executeRun: async (lease, signal, isLast) => {
+            // Whatever it meets, the run meets as well, and says so in its own words.
+            if (withSchedules)
+              await checkBeforeRun(parts, host, lease.runId, randomBytes, signal).catch(() => undefined)
+            return runExport(lease, engine, signal, isLast)
+          },
           concurrency: settings.runsAtOnce,
           onError,
           randomBytes,
@@ -226,6 +237,7 @@ export async function openPatchbay(settings: Settings, options: PatchbayOptions 
         working.push(worker)
         if (withSchedules) {
           working.push(startScheduler({ store, queue, now: clock.now, randomBytes, onError, failpoint }))
+          working.push(...startBackground(parts, vault, host, log))
           working.push(startHousekeeping(store.db, folders, clock.now, onError, settings.runDays))
         }
         return Promise.resolve()
@@ -250,6 +262,25 @@ export async function openPatchbay(settings: Settings, options: PatchbayOptions 
     await store.close()
     throw error
   }
+}
+
+/** What goes on beside the runs: the health of connections, and notifications on their way. */
+function startBackground(parts: AccessParts, vault: Vault, host: ConnectorHost, log: Logger): readonly Repeating[] {
+  const { db, now } = parts
+  const common = { db, now, onError: (error: unknown) => log.error(traceOf(error), 'trouble in the background') }
+  return [
+    startHealthWatch({
+      ...common,
+      check: (id, startedBy, signal) => checkStored(parts, host, id, startedBy, randomBytes, signal),
+      random: Math.random,
+      randomBytes,
+    }),
+    startNotifyWatch({
+      ...common,
+      mayKnow: (delivery) => mayKnow(db, delivery, now()),
+      send: (delivery, signal) => sendNotification({ vault, host }, delivery, signal),
+    }),
+  ]
 }
 
 async function makeFolders({ dataFolder, described, fileRoots }: Settings) {

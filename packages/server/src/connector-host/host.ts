@@ -95,7 +95,7 @@ function inFlight(destination: Destination): number {
   }
 }
 
-const systemTicks: Ticks = {
+export const systemTicks: Ticks = {
   monotonicMs: () => performance.now(),
   async sleep(milliseconds, signal) {
     await sleep(Math.max(1, Math.ceil(milliseconds)), undefined, { signal }).catch((error: unknown) => {

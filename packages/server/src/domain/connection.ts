@@ -41,6 +41,10 @@ export interface Connection {
   readonly sharing: Sharing
   readonly health: 'unknown' | 'healthy' | 'failing'
   readonly checkedAt: Date | null
+  /** The step at which the last check failed, and the field to mend. */
+  readonly failing: { readonly step: string; readonly field: string | null; readonly message: string } | null
+  /** When the first of its secrets ends, or what it signed in with. */
+  readonly expiresAt: Date | null
   /** How many exports are on it. */
   readonly usedBy: number
   readonly createdAt: Date

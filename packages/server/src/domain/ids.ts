@@ -13,6 +13,7 @@ const PREFIX = {
   run: 'run',
   key: 'key',
   upload: 'upl',
+  notification: 'ntf',
   attempt: 'att',
   user: 'usr',
   link: 'lnk',

@@ -6,6 +6,7 @@ import { makeEventHandlers } from './events.ts'
 import { makeExportHandlers } from './exports.ts'
 import type { AllHandlers } from './handler.ts'
 import { makeKeyHandlers } from './keys.ts'
+import { makeNotificationHandlers } from './notifications.ts'
 import { makePersonHandlers } from './persons.ts'
 import type { HttpPorts } from './ports.ts'
 import { makeRunHandlers } from './runs.ts'
@@ -28,6 +29,7 @@ export function makeHandlers(ports: HttpPorts): AllHandlers<PatchbayContract> {
     exports: makeExportHandlers(ports),
     runs: makeRunHandlers(ports),
     events: makeEventHandlers(ports),
+    notifications: makeNotificationHandlers(ports),
     persons: makePersonHandlers(ports),
     keys: makeKeyHandlers(ports),
     audit: makeAuditHandlers(ports),

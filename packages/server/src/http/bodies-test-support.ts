@@ -1,4 +1,5 @@
 /** For tests: a right body for every endpoint that takes one, and ways to put something else into it. */
+import { NOTIFICATION_KINDS } from '@patchbay/contract'
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [name: string]: Json }
 
 const SCHEDULE = {
@@ -37,6 +38,9 @@ const DRAFT = {
 }
 const POLICY = { fields: { only: ['email'] }, hashed: ['email'], consentField: 'consent', rowsPerRunMax: 9 }
 const EXPORT_ID = `exp_${'a'.repeat(20)}`
+const WAYS: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
+  NOTIFICATION_KINDS.map((kind) => [kind, ['product']]),
+)
 const SHARING = { with: 'named', users: ['usr_one'] }
 const READ = { format: 'csv', delimiter: ',', quote: '"', encoding: 'utf-8', header: true, dateOrder: 'day-first' }
 
@@ -81,6 +85,11 @@ export function bodiesIn(upload: string): Readonly<Record<string, { readonly pat
     'connections.effect': { path: '/connections/Folder/effect', body: { sharing: SHARING, policy: POLICY } },
     'connections.remove': { path: '/connections/Folder/remove', body: { confirmed: 'x', removeExports: [EXPORT_ID] } },
     'connections.restore': { path: `/removed-connections/con_${'a'.repeat(20)}/restore`, body: { name: 'Again' } },
+    'notifications.read': { path: '/notifications/read', body: { notifications: [`ntf_${'a'.repeat(20)}`] } },
+    'notifications.set': {
+      path: '/notifications/settings',
+      body: { ways: WAYS, webhookUrl: 'https://hooks.example.com/in' },
+    },
     'connections.trust': { path: '/connections/Folder/trust', body: { field: 'hostKey', value: 'SHA256:x' } },
     'exports.add': { path: '/exports', body: { ...EXPORT, schedule: SCHEDULE } },
     'exports.edit': { path: '/exports/Customers%20out', body: EXPORT },

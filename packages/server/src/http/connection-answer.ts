@@ -1,5 +1,5 @@
 /** Connections as the API says them: whole to Administrators, by name and connector to everybody else. */
-import type { contract, InputOf } from '@patchbay/contract'
+import type { Connection as ConnectionAnswer, contract, InputOf } from '@patchbay/contract'
 import { userIdOf, type Identity } from '../access/identity.ts'
 import type { Registry } from '../connector-host/registry.ts'
 import type { Connection } from '../domain/connection.ts'
@@ -68,6 +68,8 @@ export function answerConnection(registry: Registry, connection: Connection) {
       fields: typeof policy.fields === 'string' ? policy.fields : { only: [...policy.fields.only] },
       hashed: [...policy.hashed],
     },
+    failing: connection.failing as ConnectionAnswer['failing'],
+    expiresAt: connection.expiresAt?.toISOString() ?? null,
     checkedAt: connection.checkedAt?.toISOString() ?? null,
     createdAt: connection.createdAt.toISOString(),
   }

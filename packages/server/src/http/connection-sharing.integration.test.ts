@@ -160,7 +160,7 @@ test('rule 4: sharing lets a Contributor make, edit and run; un-sharing takes it
       contributor.exports.schedule({ ...target, body: { schedule: null } }),
       contributor.exports.remove(target),
     ]
-    for (const call of refused) expect((await problemOf(call)).status).toBe(403)
+    for (const { status } of await Promise.all(refused.map(problemOf))) expect(status).toBe(403)
     expect(await admin.exports.show(target)).toMatchObject({ connectionId: connection.id })
     expect(await contributor.exports.show(target)).toMatchObject({ connectionId: connection.id })
   }

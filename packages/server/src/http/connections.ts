@@ -4,9 +4,11 @@ import type { ConnectionAccess } from '../connector-host/context.ts'
 import type { Connection } from '../domain/connection.ts'
 import { endpointIdentity } from '../domain/endpoint-identity.ts'
 import { changedEndpoint, endpointOf, shownSecrets, type FieldValues } from '../domain/field-values.ts'
+import type { ExportId } from '../domain/ids.ts'
 import { Problem } from '../domain/problem.ts'
 import type { By } from '../store/by.ts'
-import { createConnection, editConnection, readConnection, setHealth } from '../store/connection.ts'
+import { listChecks, listRisks, recordCheck, writeSecretExpiry } from '../store/connection-health.ts'
+import { createConnection, editConnection, readConnection } from '../store/connection.ts'
 import type { Tx } from '../store/schema.ts'
 import { removeSecret, writeSecret } from '../store/secret.ts'
 import { answerConnection, listConnections } from './connection-answer.ts'
@@ -17,6 +19,7 @@ import type { CheckStep, Connector } from './connector-types.ts'
 import type { Handlers } from './handler.ts'
 import type { HttpPorts } from './ports.ts'
 
+const RISKS_MAX = 1000
 /** An id that no connection has: limits and pauses of drafts are kept under it. */
 const DRAFT = 'draft'
 
@@ -33,6 +36,7 @@ export function makeConnectionHandlers(ports: HttpPorts): Handlers<typeof contra
         const draft = { name, connectorId: connector.id, settings: values, policy, sharing }
         const connection = await createConnection(tx, draft, by)
         await writeSecrets(ports, tx, connector, connection, secrets, by)
+        await writeExpiries(tx, connection, Object.keys(secrets), body.secretsExpireAt)
         return answerConnection(registry, await readConnection(tx, connection.id))
       })
     },
@@ -58,6 +62,8 @@ export function makeConnectionHandlers(ports: HttpPorts): Handlers<typeof contra
         const to = { ...draft, ...sharing, dropSecrets: isMoved }
         const after = await editConnection(tx, before.id, revision ?? before.revision, to, by)
         await writeSecrets(ports, tx, connector, after, secrets, by)
+        const kept = before.secretsSet.filter((field) => !isMoved && !Object.hasOwn(secrets, field))
+        await writeExpiries(tx, after, [...Object.keys(secrets), ...kept], body.secretsExpireAt ?? {}, kept)
         for (const field of after.secretsSet)
           if (!shownSecrets(fields, values).includes(field)) await removeSecret(tx, after.id, field, by)
         return answerConnection(registry, await readConnection(tx, after.id))
@@ -75,8 +81,34 @@ export function makeConnectionHandlers(ports: HttpPorts): Handlers<typeof contra
       const connection = await readConnection(db, params.connection)
       const connector = connectorFor(registry, connection.connectorId, 'connectorId')
       const checked = await check(ports, connector, ports.secrets.accessOf(connection), signal)
-      await setHealth(db, connection.id, checked.ok ? 'healthy' : 'failing', now)
+      const failed = checked.steps.find(({ ok }) => !ok)
+      const result = {
+        ...{ at: now, startedBy: 'person' as const, ok: checked.ok },
+        step: failed?.step ?? (checked.ok ? null : 'resolved'),
+        field: failed?.ok === false ? (failed.field ?? null) : null,
+        message: failed?.ok === false ? failed.message : null,
+      }
+      await db.transaction().execute((tx) => recordCheck(tx, connection, result, ports.randomBytes))
       return checked
+    },
+
+    async checks({ params, query }) {
+      const { id } = await readConnection(db, params.connection)
+      const items = await listChecks(db, id, query.limit)
+      return {
+        items: items.map((item) => ({ ...item, step: item.step as CheckStep['step'], at: item.at.toISOString() })),
+      }
+    },
+
+    async atRisk({ query }, { now }) {
+      const risks = await listRisks(db, now, query.days, RISKS_MAX)
+      return {
+        items: risks.map((risk) => ({
+          ...risk,
+          expiresAt: risk.expiresAt?.toISOString() ?? null,
+          exports: risk.exports.map(({ id, name }) => ({ id: id as ExportId, name })),
+        })),
+      }
     },
 
     async checkDraft({ body }, { signal }) {
@@ -132,6 +164,26 @@ async function writeSecrets(
     const place = { connectionId: connection.id, field, endpointIdentity: identity }
     const sealed = ports.secrets.seal(place, text)
     await writeSecret(tx, { connectionId: connection.id, field, sealed }, by)
+  }
+}
+
+/** Of these secrets; a new one forgets when the one before it ended. `kept` are old ones, whose end stays unless it is said anew. */
+async function writeExpiries(
+  tx: Tx,
+  { id }: Connection,
+  secrets: readonly string[],
+  given: Readonly<Record<string, string | null>>,
+  kept: readonly string[] = [],
+): Promise<void> {
+  const unknown = Object.keys(given).find((field) => !secrets.includes(field))
+  if (unknown !== undefined) {
+    const path = `secretsExpireAt.${unknown}`
+    throw new Problem('invalid', `${path}: No such secret is stored`, { path, cure: 'Give the secret as well' })
+  }
+  for (const field of secrets) {
+    const at = Object.hasOwn(given, field) ? given[field] : undefined
+    if (at === undefined && kept.includes(field)) continue
+    await writeSecretExpiry(tx, id, field, at === undefined || at === null ? null : new Date(at))
   }
 }
 

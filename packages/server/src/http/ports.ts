@@ -30,6 +30,7 @@ export interface HttpPorts {
   readonly signIn: SignIn
   /** Where browsers reach the server, where that is known. */
   readonly publicUrl: string | undefined
+  readonly notifications: NotificationPort
   readonly uploadBytesMax: number
   /** Of one identity. */
   readonly requestsPerMinute: number
@@ -53,6 +54,13 @@ export interface JobPort {
   tableRefreshed(tx: Tx, id: TableId, by: By): Promise<void>
   /** Called after the commit of something that may have queued a run. */
   wake(): void
+}
+
+export interface NotificationPort {
+  /** Whether this server knows a mail server. */
+  readonly canMail: boolean
+  /** Seals the key that a reader's webhook is signed with, for that reader and that address. */
+  sealKey(place: { readonly reader: string; readonly url: string }, key: string): string
 }
 
 /** Logs and metrics: ids, counts and codes. */

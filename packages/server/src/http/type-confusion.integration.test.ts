@@ -9,6 +9,7 @@ const NULLABLE = new Set([
   'exports.add schedule',
   'exports.schedule schedule',
   'exports.edit connection',
+  'notifications.set webhookUrl',
   'keys.add expiresInDays',
 ])
 /** Settings taken away by null are missing then, and are said to be. */

@@ -7,10 +7,12 @@ import { approveRun as approveInStore, requestCancel } from '../store/run-reques
 import type { Tx } from '../store/schema.ts'
 import { enqueueRun } from './enqueue-run.ts'
 import type { Queue } from './queue.ts'
+import { tellOfCancel } from './run-news.ts'
 
 /** A run that goes on stops within a batch; see `requestCancel` for the others. Call `queue.wake()` after the commit. */
 export async function cancelRun(tx: Tx, queue: Queue, id: RunId, by: By): Promise<void> {
-  const { mustWake } = await requestCancel(tx, id, by)
+  const { mustWake, outcome } = await requestCancel(tx, id, by)
+  if (outcome === 'ended') await tellOfCancel(tx, await readRun(tx, id), by.now, by.randomBytes)
   if (mustWake) await queue.send(tx, id, null)
   await appendAudit(tx, { at: by.now, actor: by.actor, action: 'run.cancel-requested', subject: id, detail: {} })
 }

@@ -7,6 +7,7 @@ import { countScheduledRun, takeRefreshPending } from '../store/schedule.ts'
 import type { Tx } from '../store/schema.ts'
 import { startAfterRefresh } from './after-refresh.ts'
 import type { Queue } from './queue.ts'
+import { tellOfEnd } from './run-news.ts'
 
 /** Scheduled runs that may fail in a row before the schedule pauses itself, with one reason instead of an alert for each. */
 const FAILURES_MAX = 10
@@ -58,6 +59,7 @@ export async function finishRun(
       detail: {},
     })
   }
+  if (run.purpose === 'deliver') await tellOfEnd(tx, { ...end, id: hold.runId, exportId }, run.finishedAt, random)
   await removeWhereLeaving(tx, exportId, by)
   return run
 }

@@ -22,6 +22,9 @@ export interface ConnectorFacts {
 }
 export type FindConnector = (connectorId: string) => ConnectorFacts | undefined
 
+/** The place of a `Problem` about a secret that is missing. */
+export const SECRET_PATH = 'connection.secrets'
+
 /** Everything but the ledgers, read as it is now. */
 export async function readBasis(
   db: Db,
@@ -40,7 +43,7 @@ export async function readBasis(
   const [missing] = connector.secretsMissing(connection)
   if (missing !== undefined) {
     throw new Problem('not-ready', `The connection "${connection.name}" lacks its secret: ${missing}`, {
-      path: 'connection.secrets',
+      path: SECRET_PATH,
       cure: 'An Administrator must enter it',
     })
   }

@@ -20,8 +20,9 @@ import type { Db, Tx } from '../store/schema.ts'
 import { finishRun } from './finish-run.ts'
 import { JournalWriter } from './journal-writer.ts'
 import { makePolicyWatch } from './policy-watch.ts'
-import { readBasis, type FindConnector } from './plan-basis.ts'
+import { readBasis, SECRET_PATH, type FindConnector } from './plan-basis.ts'
 import type { Queue } from './queue.ts'
+import { tellOfHold, tellOfMissingSecret } from './run-news.ts'
 
 /** Whether the run's owner may still send this export over this connection: null, or a sentence that says why not. */
 export type Authority = (
@@ -59,7 +60,7 @@ export function makeRunPort(options: RunPortOptions): RunPort {
       if (state.plan !== null) policies.know(lease, state.plan)
       return state
     },
-    makePlan: (lease) => db.transaction().execute((tx) => planRun(tx, options, lease)),
+    makePlan: (lease) => planOrTell(options, lease),
     savePlan: async (lease, plan) => {
       policies.know(lease, plan)
       await must(hold.savePlan(db, lease, plan))
@@ -81,7 +82,13 @@ export function makeRunPort(options: RunPortOptions): RunPort {
     answer: (lease, entry) => must(answers.answer(lease, entry)),
     withdraw: (lease, key) => must(withdraw(db, lease, key)),
     keepJob: (lease, key, id, job) => must(keepJob(db, lease, key, { id, job })),
-    hold: (lease, reason) => must(hold.holdForApproval(db, lease, reason)),
+    hold: async (lease, reason) => {
+      const { exportId } = await ownerOf(lease)
+      await db.transaction().execute(async (tx) => {
+        await must(hold.holdForApproval(tx, lease, reason))
+        await tellOfHold(tx, { id: lease.runId, exportId, reason }, options.now(), options.randomBytes)
+      })
+    },
     settle: async (lease, settlement) => {
       await db.transaction().execute(async (tx) => {
         const end = { ...settlement, settled: true }
@@ -128,6 +135,21 @@ async function readDelivered(
   const owner = { exportId, destinationDigest }
   const files = [...(await listUnsettledFiles(db, owner, runId)), ...(await listDeliveredFiles(db, owner))]
   return [...new Map(files.map((file) => [file.name, file])).values()]
+}
+
+/** A secret that is missing is told of at once: no run of this connection can go on without it. */
+async function planOrTell(options: RunPortOptions, lease: Lease): Promise<Plan> {
+  const { db, now, randomBytes } = options
+  try {
+    return await db.transaction().execute((tx) => planRun(tx, options, lease))
+  } catch (error) {
+    if (error instanceof Problem && error.path === SECRET_PATH) {
+      const { exportId } = await readOwner(db, lease)
+      const reason = `${error.message}. ${error.cure}`
+      await db.transaction().execute((tx) => tellOfMissingSecret(tx, exportId, reason, now(), randomBytes))
+    }
+    throw error
+  }
 }
 
 async function planRun(tx: Tx, options: RunPortOptions, lease: Lease): Promise<Plan> {

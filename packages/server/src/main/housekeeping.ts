@@ -4,9 +4,11 @@ import { join } from 'node:path'
 import { isId, type TableId } from '../domain/ids.ts'
 import { removeUnreferenced } from '../lake/retention.ts'
 import { forgetChanges } from '../store/change.ts'
+import { forgetChecks } from '../store/connection-health.ts'
 import { forgetRemovedConnections } from '../store/connection-removal.ts'
 import { forgetIdempotency } from '../store/idempotency.ts'
 import { keepSet } from '../store/keep-set.ts'
+import { forgetNotifications } from '../store/notification.ts'
 import { forgetRuns } from '../store/run.ts'
 import { removeExpiredAttempts } from '../store/oauth-attempt.ts'
 import type { Db } from '../store/schema.ts'
@@ -59,6 +61,8 @@ export async function cleanUp(db: Db, folders: LakeFolders, now: Date, runDays: 
   await removeExpiredUploads(db, now)
   await removeExpiredAttempts(db, now)
   await forgetRemovedConnections(db, now)
+  await forgetChecks(db, runsSince)
+  await forgetNotifications(db, runsSince)
   const kept = await db.transaction().execute((tx) => keepSet(tx, runsSince))
   const versions = new Set(
     [...kept.tableVersions].flatMap(([table, of]) => [...of].map((version) => `tables/${table}/${version}`)),

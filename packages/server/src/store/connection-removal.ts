@@ -10,6 +10,7 @@ import { readConnection } from './connection.ts'
 import { writeSharing } from './connection-sharing.ts'
 import { attachExport, detachExport, leaveExport } from './export.ts'
 import { toJson } from './json.ts'
+import { forgetCauses } from './notification.ts'
 import { OPEN_STATUSES } from './run.ts'
 import type { Db, Tx } from './schema.ts'
 
@@ -98,6 +99,7 @@ export async function removeConnection(
   for (const dependent of dependents) await detachExport(tx, dependent.id, by)
   for (const dependent of removed) await leaveExport(tx, dependent.id, by)
   await tx.deleteFrom('connection').where('id', '=', id).execute()
+  await forgetCauses(tx, id)
   const ids = (of: readonly Dependent[]): readonly string[] => of.map((dependent) => dependent.id)
   const detail = {
     name: connection.name,
@@ -187,6 +189,7 @@ export async function restoreConnection(
         settings: toJson(row.settings),
         policy: toJson(row.policy),
         checked_at: null,
+        check_due_at: by.now,
         created_at: row.created_at,
         updated_at: by.now,
         // What somebody still shows of it is older than this.

@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import type { Connection } from '../domain/connection.ts'
 import type { ConnectionId } from '../domain/ids.ts'
 import type { Db } from './schema.ts'
@@ -12,6 +13,11 @@ export function selectConnections(db: Db) {
         .whereRef('secret.connection_id', '=', 'connection.id')
         .select((inner) => inner.fn.agg<string[] | null>('array_agg', ['secret.field']).as('fields'))
         .as('secrets_set'),
+    )
+    .select(
+      sql<Date | null>`least(
+        (SELECT min(expires_at) FROM secret_expiry WHERE secret_expiry.connection_id = connection.id),
+        (SELECT expires_at FROM oauth_grant WHERE oauth_grant.connection_id = connection.id))`.as('expires_at'),
     )
     .select((select) =>
       select
@@ -36,6 +42,11 @@ export function connectionOf(
       row.sharing === 'named' ? { with: 'named', users: (row.shared_users ?? []).toSorted() } : { with: row.sharing },
     health: row.health,
     checkedAt: row.checked_at,
+    failing:
+      row.failing_step === null
+        ? null
+        : { step: row.failing_step, field: row.failing_field, message: row.failing_message ?? '' },
+    expiresAt: row.expires_at,
     usedBy: row.used_by,
     createdAt: row.created_at,
     createdBy: row.created_by,

@@ -33,6 +33,7 @@ export async function createConnection(
         settings: toJson(draft.settings),
         policy: toJson(draft.policy),
         checked_at: null,
+        check_due_at: by.now,
         created_at: by.now,
         created_by: by.actor,
         updated_at: by.now,
@@ -93,6 +94,11 @@ export async function editConnection(
         settings: toJson(change.settings),
         policy: toJson(change.policy),
         health: 'unknown',
+        check_due_at: by.now,
+        failing_step: null,
+        failing_field: null,
+        failing_message: null,
+        failures: 0,
         updated_at: by.now,
         revision: revision + 1,
       })
@@ -105,6 +111,7 @@ export async function editConnection(
   if (row === undefined) throw stale('connection', after.name)
   if (change.dropSecrets) {
     await tx.deleteFrom('secret').where('connection_id', '=', id).execute()
+    await tx.deleteFrom('secret_expiry').where('connection_id', '=', id).execute()
     await tx.deleteFrom('oauth_grant').where('connection_id', '=', id).execute()
     await tx.deleteFrom('oauth_attempt').where('connection_id', '=', id).execute()
   }
@@ -118,10 +125,6 @@ async function share(tx: Tx, id: ConnectionId, before: Sharing, sharing: Sharing
   if (!(await writeSharing(tx, id, before, sharing))) return
   const detail = { before, after: sharing }
   await appendAudit(tx, { at: by.now, actor: by.actor, action: 'connection.shared', subject: id, detail })
-}
-
-export async function setHealth(db: Db, id: ConnectionId, health: 'healthy' | 'failing', now: Date): Promise<void> {
-  await db.updateTable('connection').set({ health, checked_at: now }).where('id', '=', id).execute()
 }
 
 /** So that none is attached to a connection that is being removed at the same moment. */

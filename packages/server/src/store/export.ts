@@ -7,6 +7,7 @@ import { notFound, stale, withUniqueName } from './conflict.ts'
 import { holdConnection, readConnection } from './connection.ts'
 import { exportOf, selectExports, type ScheduledExport } from './export-row.ts'
 import { toJson } from './json.ts'
+import { forgetCauses } from './notification.ts'
 import { writeSchedule } from './schedule.ts'
 import type { Db, Tx } from './schema.ts'
 
@@ -137,6 +138,7 @@ export async function removeExport(tx: Tx, id: ExportId, by: By): Promise<void> 
     })
   }
   await tx.deleteFrom('export').where('id', '=', id).execute()
+  await forgetCauses(tx, id)
   await appendAudit(tx, {
     at: by.now,
     actor: by.actor,

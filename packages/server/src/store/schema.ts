@@ -4,13 +4,26 @@
  */
 import type { LinkRow, SessionRow, SignInRow, UserRow } from './schema-users.ts'
 import type { ColumnType, Generated, JSONColumnType, Kysely, Transaction } from 'kysely'
-import type { DataPolicy, Sharing } from '../domain/connection.ts'
+import type { DataPolicy } from '../domain/connection.ts'
 import type { ExportSource, FileFormat, GuardLimits, MergeRule } from '../domain/export.ts'
 import type { LedgerRef, Plan } from '../domain/plan.ts'
 import type { RunCounts } from '../domain/run.ts'
 import type { Schedule } from '../domain/schedule.ts'
 import type { Rule } from '../domain/segment.ts'
 import type { TableField, TableVersion } from '../domain/table.ts'
+import type {
+  ConnectionCheckRow,
+  ConnectionSortRow,
+  ConnectionUserRow,
+  ConnectorSeenRow,
+  NotificationCauseRow,
+  NotificationDeliveryRow,
+  NotificationReadRow,
+  NotificationRow,
+  NotificationSettingRow,
+  RemovedConnectionRow,
+  SecretExpiryRow,
+} from './schema-connection.ts'
 
 /** A handle that may be a transaction or not: enough to read, and to write one statement. */
 export type Db = Kysely<Schema>
@@ -25,6 +38,13 @@ export interface Schema {
   connection_user: ConnectionUserRow
   connection_sort: ConnectionSortRow
   removed_connection: RemovedConnectionRow
+  connection_check: ConnectionCheckRow
+  secret_expiry: SecretExpiryRow
+  notification: NotificationRow
+  notification_cause: NotificationCauseRow
+  notification_read: NotificationReadRow
+  notification_setting: NotificationSettingRow
+  notification_delivery: NotificationDeliveryRow
   connector_seen: ConnectorSeenRow
   secret: SecretRow
   oauth_grant: OAuthGrantRow
@@ -96,41 +116,17 @@ interface ConnectionRow {
   used_by: Generated<number>
   health: Generated<'unknown' | 'healthy' | 'failing'>
   checked_at: Date | null
+  /** When it is to be checked next. */
+  check_due_at: ColumnType<Date | null, Date | null | undefined, Date | null>
+  failing_step: ColumnType<string | null, undefined, string | null>
+  failing_field: ColumnType<string | null, undefined, string | null>
+  failing_message: ColumnType<string | null, undefined, string | null>
+  /** Checks that failed in a row. */
+  failures: Generated<number>
   created_at: Date
   created_by: string
   updated_at: Date
   revision: Generated<number>
-}
-/** Whom a connection that is shared with named users is shared with. */
-interface ConnectionUserRow {
-  connection_id: string
-  user_id: string
-}
-/** Written by triggers alone: for each column of the list of connections, the text that it is sorted by. */
-interface ConnectionSortRow {
-  connection_id: string
-  sort: string
-  key: string
-}
-interface ConnectorSeenRow {
-  id: string
-  direction: string
-  category: string
-}
-interface RemovedConnectionRow {
-  id: string
-  name: string
-  connector_id: string
-  settings: Json<Values>
-  policy: Json<DataPolicy>
-  sharing: Json<Sharing>
-  created_at: Date
-  created_by: string
-  revision: number
-  /** Ids of the exports that the removal detached. */
-  detached: Json<readonly string[]>
-  removed_at: Date
-  removed_by: string
 }
 interface SecretRow {
   connection_id: string

@@ -31,6 +31,7 @@ export async function readSecret(db: Db, connectionId: ConnectionId, field: stri
 
 export async function removeSecret(tx: Tx, connectionId: ConnectionId, field: string, by: By): Promise<void> {
   await tx.deleteFrom('secret').where('connection_id', '=', connectionId).where('field', '=', field).execute()
+  await tx.deleteFrom('secret_expiry').where('connection_id', '=', connectionId).where('field', '=', field).execute()
   const detail = { field }
   await appendAudit(tx, {
     at: by.now,

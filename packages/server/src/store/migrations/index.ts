@@ -10,6 +10,7 @@ import { up as erased } from './0008-erased.ts'
 import { up as removedConnections } from './0009-removed-connections.ts'
 import { up as keyRotation } from './0010-key-rotation.ts'
 import { up as users } from './0011-users.ts'
+import { up as healthNotifications } from './0012-health-notifications.ts'
 
 /** In order, by name. A release only ever adds to the end. */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
@@ -24,4 +25,5 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0009-removed-connections': { up: removedConnections },
   '0010-key-rotation': { up: keyRotation },
   '0011-users': { up: users },
+  '0012-health-notifications': { up: healthNotifications },
 }
