@@ -7,7 +7,7 @@ import { once } from 'node:events'
 import { openAsBlob } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Batch, Change, Connector, RowKey, RowsDestination, Value } from '@patchbay/connector-sdk'
+import type { Batch, Change, Connector, RowKey, RowsDestination } from '@patchbay/connector-sdk'
 import { answerOf, makeTestContext } from '@patchbay/connector-sdk/testing'
 import { makeClient, type Run } from '@patchbay/contract'
 import { Agent, request } from 'undici'
@@ -23,36 +23,14 @@ import { openPatchbay } from '../packages/server/src/main.ts'
 import { readSettings } from '../packages/server/src/settings.ts'
 import { figureOf, inTurns, type Case, type Figure } from './cases.ts'
 import { secondsOf } from './limits.ts'
+import { hubSpot, mailchimp, sendGrid } from './mail-services.ts'
 import { watchMemory } from './process-memory.ts'
 import { writeSampleTable } from './sample-table.ts'
+import { ANSWER_MS, JOB_MS, type Service } from './service.ts'
 import { SimulatedClock } from './simulated-clock.ts'
-
-interface Service {
-  readonly id: string
-  readonly connectorAt: (origin: string) => Connector
-  readonly settings: Readonly<Record<string, string>>
-  readonly secrets: Readonly<Record<string, string>>
-  readonly destinationType: string
-  readonly destination: (id: string) => Readonly<Record<string, string | boolean>>
-  /** Requests that a batch cannot do without: it is sent, and where it is a job, asked for. */
-  readonly requestsPerBatch: number
-  /** Simulated: the fields of a row, and what the service says to a request. */
-  readonly row: (seq: number) => Readonly<Record<string, Value>>
-  readonly answer: (url: URL, body: string, clock: SimulatedClock) => { readonly status: number; readonly body: object }
-  /** The mapping of the sample table, and the same by hand: a row's JSON as SQL, and the body of many. */
-  readonly field: string
-  readonly rowSql: string
-  readonly bodyOf: (rows: string, id: string) => string
-  readonly path: (id: string) => string
-  readonly headers: Readonly<Record<string, string>>
-  readonly contentType: string
-  /** Where the answer names a job: the address that tells of it, and whether it is done. */
-  readonly jobPath?: (answer: unknown) => string
-}
 
 const HASH = '0'.repeat(56)
 const hashLike = (seq: number): string => HASH + seq.toString(16).padStart(8, '0')
-const JOB_MS = 30_000
 const HASHED_EMAIL = 'sha256(lower(trim(email)))'
 
 const klaviyo: Service = {
@@ -81,7 +59,10 @@ const klaviyo: Service = {
   path: () => '/api/profile-bulk-import-jobs',
   headers: { authorization: 'Klaviyo-API-Key pk_test_0123456789', revision: '2026-07-15' },
   contentType: 'application/vnd.api+json',
-  jobPath: (answer) => `/api/profile-bulk-import-jobs/${(answer as { data: { id: string } }).data.id}`,
+  next: (answer) => ({
+    path: `/api/profile-bulk-import-jobs/${(answer as { data: { id: string } }).data.id}`,
+    done: /complete/,
+  }),
 }
 
 const GOOGLE_TOKEN = 'ya29.token'
@@ -116,7 +97,10 @@ const google: Service = {
   path: () => '/v1/audienceMembers:ingest',
   headers: { authorization: `Bearer ${GOOGLE_TOKEN}` },
   contentType: 'application/json',
-  jobPath: (answer) => `/v1/requestStatus:retrieve?requestId=${(answer as { requestId: string }).requestId}`,
+  next: (answer) => ({
+    path: `/v1/requestStatus:retrieve?requestId=${(answer as { requestId: string }).requestId}`,
+    done: /SUCCESS/,
+  }),
 }
 
 const meta: Service = {
@@ -163,7 +147,7 @@ async function atTheLimit(service: Service, rows: number): Promise<Figure> {
   const fetch: typeof context.fetch = async (target, init = {}) => {
     const leave = await pacer.enter(context.signal)
     try {
-      await clock.sleep(200, context.signal)
+      await clock.sleep(ANSWER_MS, context.signal)
       const url = new URL(target)
       const { status, body } = service.answer(url, typeof init.body === 'string' ? init.body : '', clock)
       return answerOf(status, JSON.stringify(body))
@@ -184,13 +168,17 @@ async function atTheLimit(service: Service, rows: number): Promise<Figure> {
   const { counts } = world.settlement ?? {}
   if (outcome.status !== 'successful' || counts?.accepted !== rows) throw new Error(`${service.id}: ${outcome.reason}`)
   const batches = Math.ceil(rows / limits.rowsPerBatch)
+  // Where a service counts connections and no requests, its rate is what so many of them can ask.
+  const requestsPerSecond = limits.requestsPerSecond ?? (limits.batchesInFlight * 1000) / ANSWER_MS
+  const rate =
+    limits.requestsPerSecond === undefined ? `${limits.batchesInFlight} at once` : `${requestsPerSecond} requests a second`
   return figureOf({
     case: `${rows / 1e6} M rows to ${service.id}, by a clock that jumps`,
     rows,
     seconds: (clock.monotonicMs() - startMs) / 1000,
     memoryMb: 0,
-    limit: `its declared limit: ${limits.requestsPerSecond} requests a second, ${batches} of ${limits.rowsPerBatch} rows, ${service.requestsPerBatch} for each`,
-    limitSeconds: leastSeconds(service, batches, limits.requestsPerSecond ?? Infinity),
+    limit: `its declared limit: ${rate}, ${batches} of ${limits.rowsPerBatch} rows, ${service.requestsPerBatch} for each`,
+    limitSeconds: leastSeconds(service, batches, requestsPerSecond),
     ratioAtLeast: 0.9,
   })
 } // prettier-ignore
@@ -323,12 +311,19 @@ async function bareLoop(service: Service, fake: Fake, table: string, folder: str
       const post = async (body: string): Promise<void> => {
         const headers = { ...service.headers, 'content-type': service.contentType }
         const url = `${fake.origin}${service.path(fake.id)}`
-        const answer = await request(url, { method: 'POST', headers, body, dispatcher: agent })
+        const { method = 'POST' } = service
+        const answer = await request(url, { method, headers, body, dispatcher: agent })
         const told: unknown = await answer.body.json()
         if (answer.statusCode >= 300) throw new Error(`Refused: ${answer.statusCode}`)
-        if (service.jobPath === undefined) return
-        const job = await request(`${fake.origin}${service.jobPath(told)}`, { headers: service.headers, dispatcher: agent })
-        if (!/complete|SUCCESS/.test(await job.body.text())) throw new Error('The job is not done')
+        const next = service.next?.(told, fake.id)
+        if (next === undefined) return
+        const second = await request(`${fake.origin}${next.path}`, {
+          method: next.method ?? 'GET',
+          headers: next.body === undefined ? service.headers : headers,
+          ...(next.body === undefined ? {} : { body: next.body }),
+          dispatcher: agent,
+        })
+        if (!next.done.test(await second.body.text())) throw new Error('The job is not done')
       }
       const send = async (): Promise<void> => {
         const body = service.bodyOf(texts.join(','), fake.id)
@@ -361,6 +356,9 @@ function caseOf(service: Service): Case {
 }
 
 export const SERVICE_CASES: Readonly<Record<string, Case>> = {
+  sendgrid: caseOf(sendGrid),
+  mailchimp: caseOf(mailchimp),
+  hubspot: caseOf(hubSpot),
   klaviyo: caseOf(klaviyo),
   'google-customer-match': caseOf(google),
   'meta-custom-audiences': caseOf(meta),

@@ -97,13 +97,11 @@ export async function startFakeHubSpot({ forgetful = false } = {}): Promise<Fake
   const scopes = new Set(SCOPES)
 
   const index = (property: string, value: string): string => `${property}=${value.toLowerCase()}`
-  const findBy = (property: string, value: string): FakeContact | undefined =>
-    byValue.get(index(property, value)) ??
-    (property === 'email'
-      ? [...contacts.values()].find(({ properties: { hs_additional_emails: more = '' } }) =>
-          more.split(';').includes(value),
-        )
-      : undefined)
+  const findBy = (property: string, value: string): FakeContact | undefined => byValue.get(index(property, value))
+  const findByOther = (value: string): FakeContact | undefined =>
+    [...contacts.values()].find(({ properties: { hs_additional_emails: others = '' } }) =>
+      others.split(';').includes(value),
+    )
 
   const errorOf = (category: string, message: string, input: Input): object => {
     const context =
@@ -144,7 +142,7 @@ export async function startFakeHubSpot({ forgetful = false } = {}): Promise<Fake
   const read = ({ body }: ServiceRequest): Reply => {
     const { inputs, idProperty = 'hs_object_id' } = JSON.parse(body) as { inputs: Input[]; idProperty?: string }
     if (inputs.length > BATCH_MAX) return refusal(400, 'VALIDATION_ERROR')
-    const found = inputs.map(({ id }) => ({ id, contact: findBy(idProperty, id) }))
+    const found = inputs.map(({ id }) => ({ id, contact: findBy(idProperty, id) ?? findByOther(id) }))
     const lost = found.filter(({ contact }) => contact === undefined).map(({ id }) => id)
     const errors = lost.length === 0 ? [] : [{ status: 'error', category: 'OBJECT_NOT_FOUND', message: 'Could not get some CONTACT objects, they may be deleted or not exist.', context: { ids: lost }, errors: [], links: {} }]
     return batch(found.flatMap(({ contact }) => (contact === undefined ? [] : [{ id: contact.id, properties: contact.properties }])), errors)
