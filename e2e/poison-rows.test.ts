@@ -7,8 +7,8 @@ import { judgeRow, kindOf, recordOf, POISON_KINDS, type Row } from './support/po
 import { openWorld, rowsOf, run, sentKeys, sumsHold } from './support/world.ts'
 
 const SIGNING_SECRET = `whsec_${Buffer.alloc(32, 3).toString('base64')}`
-const ROWS = 20_000
-const BAD = 200
+const ROWS = 100_000
+const BAD = 1000
 const EVERY = ROWS / BAD
 /** Good rows for which the receiver says "later" once: all in one batch, as each batch that hears it waits. */
 const LATER = { from: 10_001, to: 10_030 }
