@@ -12,12 +12,21 @@ export function addAuditCommands(program: Command): void {
     .description('The newest entries')
     .option('--limit <number>', 'how many', '50')
     .option('--subject <id>', 'only what is about this id')
+    .option('--actor <name>', 'only what they did')
+    .option('--action <action>', 'only this, as export.edited, or all of a noun, as export.')
     .action(
       action(({ terminal, withSession }, _args, options) =>
         withSession(async (client) => {
           const subject = text(options, 'subject')
           const limit = wholeNumber(text(options, 'limit'), '--limit') ?? 50
-          const page = await client.audit.list({ query: { limit, ...(subject === undefined ? {} : { subject }) } })
+          const [actor, what] = [text(options, 'actor'), text(options, 'action')]
+          const query = {
+            limit,
+            ...(subject === undefined ? {} : { subject }),
+            ...(actor === undefined ? {} : { actor }),
+            ...(what === undefined ? {} : { action: what }),
+          }
+          const page = await client.audit.list({ query })
           terminal.answer({ items: page.items }, () =>
             textTable(
               ['number', 'at', 'who', 'what', 'about', 'detail'],
@@ -31,6 +40,19 @@ export function addAuditCommands(program: Command): void {
               ]),
             ),
           )
+          return undefined
+        }),
+      ),
+    )
+
+  audit
+    .command('export')
+    .description('Write the whole log to stdout as JSON lines, the oldest first')
+    .action(
+      action(({ withSession, interrupt }) =>
+        withSession(async (client) => {
+          const stream = await client.audit.export({ signal: interrupt.signal })
+          for await (const piece of stream) process.stdout.write(piece)
           return undefined
         }),
       ),

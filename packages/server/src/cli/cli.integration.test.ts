@@ -185,7 +185,8 @@ describe('over a running server', () => {
     ['export', 'list'],
     ['export', 'show', 'Brazil out'],
     ['run', 'list'],
-    ['audit', 'list'],
+    // Looking at rows is written into the log as well, and these lists look.
+    ['audit', 'list', '--action', 'table.'],
     ['key', 'list'],
   ]
   const direct = new Map<string, Typed>()
@@ -209,6 +210,58 @@ describe('over a running server', () => {
     expect(queued['status']).toBe('queued')
     await expect.poll(async () => (await json('run', 'show', String(queued['id'])))['status']).toBe('successful')
     expect(await json('export', 'run', 'Brazil out')).toMatchObject({ status: 'successful' })
+  })
+
+  test('several exports are run and scheduled; one is detached and attached', async () => {
+    expect((await patchbay('export', 'run-many', 'Brazil out', 'No such')).code).toBe(1)
+    const { items } = (await json('export', 'run-all')) as { items: unknown[] }
+    expect(items).toEqual([])
+    writeFileSync(
+      join(folder, 'hourly.json'),
+      '{"on": true, "timeZone": "UTC", "every": {"type": "hourly", "minute": 5}}',
+    )
+    const many = await json('export', 'schedule-many', 'Brazil out', '--file', join(folder, 'hourly.json'))
+    expect(many).toMatchObject({ items: [{ schedule: { on: true }, problem: null }] })
+    expect((await patchbay('export', 'schedule-many', 'Brazil out', '--turn', 'off')).code).toBe(0)
+    const before = await json('export', 'show', 'Brazil out')
+    expect(await json('export', 'detach', 'Brazil out')).toMatchObject({ connectionId: null })
+    const back = await json('export', 'attach', 'Brazil out', String(before['connectionName']))
+    expect(back).toMatchObject({ connectionId: before['connectionId'] })
+    expect(await json('export', 'count', 'Brazil')).toMatchObject({ members: 2, of: 3 })
+  })
+
+  test('a run is followed, compared, and its rows are downloaded', async () => {
+    const started = await json('export', 'run', 'Brazil out', '--no-wait')
+    const { stdout, code } = await patchbay('run', 'events', String(started['id']))
+    expect(code).toBe(0)
+    const events = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { event: string; data: { status?: string; reason?: string } })
+    expect(events.at(-1)).toMatchObject({ event: 'end', data: { reason: 'over' } })
+    expect(events.at(-2)).toMatchObject({ event: 'run', data: { status: 'successful' } })
+    expect(await json('run', 'compare', String(started['id']))).toMatchObject({ change: { read: 0 } })
+    expect(await json('run', 'causes', String(started['id']))).toEqual({ items: [], isMore: false })
+    const file = join(folder, 'rows.csv')
+    expect((await patchbay('run', 'download', String(started['id']), file)).code).toBe(0)
+    expect(readFileSync(file, 'utf8')).toBe('source,key,change,reason,message,stands for\r\n')
+    expect((await patchbay('run', 'download', String(started['id']), file)).code).toBe(2)
+  })
+
+  test('where a person is, is shown and in the log; erasing is asked for', async () => {
+    const found = (await json('person', 'show', 'ana@example.com', '--by', 'email')) as { items: object[] }
+    expect(found.items).toMatchObject([{ export: { name: 'Brazil out' }, key: '1', state: 'accepted' }])
+    expect(await patchbay('person', 'erase', '1')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--yes') as string,
+    })
+    expect((await patchbay('person', 'erase', '1', '--yes')).stdout).toContain('Erased')
+    expect((await patchbay('person', 'unerase', '1')).code).toBe(0)
+    const log = await patchbay('audit', 'export')
+    expect(log.stdout).toContain('"person.looked-up"')
+    expect(log.stdout).not.toContain('ana@example.com')
+    const { items } = (await json('audit', 'list', '--action', 'person.')) as { items: unknown[] }
+    expect(items).toHaveLength(3)
   })
 
   test('a key is shown once, on stdout alone', async () => {

@@ -7,6 +7,7 @@ import { exitCodeOfRun, EXIT } from './exit-code.ts'
 import { exportOptions, mergeParts, readExportOptions } from './export-options.ts'
 import { isOn, text, wrong } from './given.ts'
 import { runText } from './run-text.ts'
+import { addExportActCommands } from './export-acts.ts'
 import { readScheduleOptions, scheduleOptions } from './schedule-options.ts'
 import { textPairs, textTable } from './text-table.ts'
 import { watchRun } from './watch-run.ts'
@@ -90,6 +91,8 @@ export function addExportCommands(program: Command): void {
     .description('Remove an export with its ledger and its runs. What it delivered stays where it is')
     .option('--yes', 'do not ask')
     .action(action(removeExport))
+
+  addExportActCommands(group)
 }
 
 /** Shows how a run goes and what became of it; its status is the command's. */

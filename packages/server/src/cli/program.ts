@@ -9,6 +9,7 @@ import { addDoctorCommand } from './doctor.ts'
 import { EXIT_CODES_TEXT } from './exit-code.ts'
 import { addExportCommands } from './export.ts'
 import { addKeyCommands } from './key.ts'
+import { addPersonCommands } from './person.ts'
 import { addRunCommands } from './run.ts'
 import { addSegmentCommands } from './segment.ts'
 import { addServeCommands } from './serve.ts'
@@ -34,6 +35,7 @@ export function makeProgram(onUsage: (text: string) => void): Command {
   addConnectionCommands(program)
   addExportCommands(program)
   addRunCommands(program)
+  addPersonCommands(program)
   addKeyCommands(program)
   addAuditCommands(program)
   addBackupCommands(program)

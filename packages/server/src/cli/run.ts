@@ -4,6 +4,7 @@ import { action, type Options, type Outcome, type Run } from './command.ts'
 import { finish, refuseNoWait } from './export.ts'
 import { EXIT } from './exit-code.ts'
 import { text, wholeNumber, wrong } from './given.ts'
+import { addRunHistoryCommands } from './run-history.ts'
 import { runsText, runText } from './run-text.ts'
 import { textTable } from './text-table.ts'
 import { watchRun } from './watch-run.ts'
@@ -54,6 +55,8 @@ export function addRunCommands(program: Command): void {
     .option('--limit <number>', 'how many', '100')
     .option('--all', 'every one of them')
     .action(action(showRows))
+
+  addRunHistoryCommands(group)
 
   group
     .command('cancel <run>')
