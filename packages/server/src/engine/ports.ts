@@ -216,6 +216,12 @@ export interface RowException {
   readonly message: string
 }
 
+/** Rows with a value that cannot be brought into the form that the destination asks for. */
+export interface UnsendableRows {
+  readonly why: string
+  readonly rows: number
+}
+
 /** A finished part on the spool. `path` is absolute. */
 export interface SpoolFile extends OutgoingFile {
   readonly path: string
@@ -262,6 +268,8 @@ export interface LakeSession {
   writeRejects(source: PlanSource, diff: SourceDiff, answered: readonly JournalEntry[]): Promise<void>
   /** Keeps the first rows of the outbox as they would be sent, for the preview: `runs/<run>/<source>/sample.json`. */
   writeSample(source: PlanSource, diff: SourceDiff, rows: number): Promise<void>
+  /** For the preview: rows that would be rejected before they are sent, by the reason, most first. */
+  countUnsendable(source: PlanSource, diff: SourceDiff): Promise<readonly UnsendableRows[]>
   close(): Promise<void>
 }
 

@@ -15,6 +15,7 @@ import {
   type RunDiff,
   type RunOutcome,
   type RunState,
+  type UnsendableRows,
 } from './ports.ts'
 import type { Plan } from '../domain/plan.ts'
 import { createHash } from 'node:crypto'
@@ -152,16 +153,31 @@ async function finishPreview(
   ports: EnginePorts,
 ): Promise<RunOutcome> {
   let counts = NO_COUNTS
+  const unsendable: UnsendableRows[] = []
   for (const source of plan.sources) {
     const sourceDiff = diff.sources.find((candidate) => candidate.source === source.name)
     if (sourceDiff === undefined) throw new Error('The plan has a source without a difference')
     await lake.writeSample(source, sourceDiff, SAMPLE_ROWS)
+    unsendable.push(...(await lake.countUnsendable(source, sourceDiff)))
     counts = addCounts(counts, countsOf(sourceDiff, []))
   }
-  const reason = holdReason(diff.sources, plan.guard, plan.mode, plan.rowsPerRunMax)
+  const held = holdReason(diff.sources, plan.guard, plan.mode, plan.rowsPerRunMax)
+  const reasons = [held, rejectReason(unsendable)].filter((part) => part !== null)
+  const reason = reasons.length === 0 ? null : reasons.join('. ')
   const end = { status: 'successful', reason, counts, ledgers: {} } as const
   await ports.runs.settle(lease, { ...end, standing: NOTHING_STANDING })
   return { status: 'successful', reason, retryable: false }
+}
+
+const REASONS_SHOWN = 5
+
+/** What a run would reject by itself, before anything is sent. */
+function rejectReason(unsendable: readonly UnsendableRows[]): string | null {
+  if (unsendable.length === 0) return null
+  const rows = unsendable.reduce((sum, one) => sum + one.rows, 0)
+  const shown = unsendable.slice(0, REASONS_SHOWN).map((one) => `${one.rows}: ${one.why}`)
+  if (unsendable.length > shown.length) shown.push('…')
+  return `${rows} of these rows would be rejected and not sent (${shown.join('; ')})`
 }
 
 /** Opens the destination and delivers in its own way. */

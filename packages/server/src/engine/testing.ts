@@ -211,6 +211,7 @@ export class TestWorld {
       },
       writeRejects: () => Promise.resolve(),
       writeSample: () => Promise.resolve(),
+      countUnsendable: () => Promise.resolve([]),
       close: () => Promise.resolve(),
     }
   }

@@ -6,11 +6,11 @@
 import { createHash } from 'node:crypto'
 import { NORMAL_FORMS, type Change, type RowKey } from '@patchbay/connector-sdk'
 import type { DuckDb, DuckDbChunk } from './duckdb.ts'
-import { fileRanges, firstJsonRows, jsonRows, type OutboxWindow } from './plan-sql/rows-sql.ts'
+import { countUnsendable, fileRanges, firstJsonRows, jsonRows, type OutboxWindow } from './plan-sql/rows-sql.ts'
 import { sendableRows, type SelectedSource } from './plan-sql/select-sql.ts'
 import { writeText } from './session-files.ts'
 import { count, readPieces, selectContext, type Lake } from './session-select.ts'
-import type { BatchLimits, OutboxBatch, SourceDiff } from './session-types.ts'
+import type { BatchLimits, OutboxBatch, SourceDiff, UnsendableRows } from './session-types.ts'
 
 /** Rows that are sorted at once. A file of the table is read again for each window in it, so not too few. */
 const WINDOW_ROWS = 245_760
@@ -115,7 +115,7 @@ function whyUnsendable({ columns }: SelectedSource, places: string): string {
         ? []
         : [`"${column.to}" (from ${column.from}) is not ${NORMAL_FORMS[column.normal]}`],
     )
-  return reasons.join('; ')
+  return reasons.join(' and ')
 }
 
 /** The same for the same rows of the same run, whoever makes it and however often. */
@@ -203,6 +203,26 @@ export async function writeSample(lake: Lake, source: SelectedSource, diff: Sour
     }
   }
   await writeText(files, files.source(source.name).sample, `[${texts.map(withoutMarks).join(',\n')}]`)
+}
+
+/** For a preview: how many rows would be rejected before they are sent, by the reason. */
+export async function countUnsendableRows(
+  { db, files }: Lake,
+  source: SelectedSource,
+  diff: SourceDiff,
+): Promise<readonly UnsendableRows[]> {
+  if (diff.outboxPath === null || source.columns.every(({ normal }) => normal === undefined)) return []
+  const rowsOfWhy = new Map<string, number>()
+  for (const window of await readWindows(db, files.absolute(diff.outboxPath))) {
+    if (window.files.length === 0) continue
+    for (const { unsendable, rows } of await db.rows(countUnsendable(source, files.root, window))) {
+      const why = whyUnsendable(source, String(unsendable))
+      rowsOfWhy.set(why, (rowsOfWhy.get(why) ?? 0) + count(rows))
+    }
+  }
+  return [...rowsOfWhy]
+    .map(([why, rows]) => ({ why, rows }))
+    .toSorted((a, b) => b.rows - a.rows || (a.why < b.why ? -1 : 1))
 }
 
 /** In a preview, words stand where a value cannot be sent. */

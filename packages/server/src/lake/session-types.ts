@@ -55,6 +55,11 @@ export interface RowException {
   readonly message: string
 }
 
+export interface UnsendableRows {
+  readonly why: string
+  readonly rows: number
+}
+
 export interface SpoolFile extends OutgoingFile {
   readonly path: string
 }
@@ -83,5 +88,6 @@ export interface LakeSession {
   settleLedger(source: PlanSource, diff: SourceDiff, answered: readonly AnsweredEntry[]): Promise<LedgerRef | null>
   writeRejects(source: PlanSource, diff: SourceDiff, answered: readonly AnsweredEntry[]): Promise<void>
   writeSample(source: PlanSource, diff: SourceDiff, rows: number): Promise<void>
+  countUnsendable(source: PlanSource, diff: SourceDiff): Promise<readonly UnsendableRows[]>
   close(): Promise<void>
 }

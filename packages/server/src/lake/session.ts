@@ -4,7 +4,7 @@ import type { LedgerRef, Plan, PlanSource } from '../domain/plan.ts'
 import type { StartDuckDb } from './duckdb.ts'
 import { settleLedger, writeExceptions, writeRejects } from './session-answers.ts'
 import { outOfRoom } from './out-of-room.ts'
-import { outboxBatches, writeSample } from './session-batches.ts'
+import { countUnsendableRows, outboxBatches, writeSample } from './session-batches.ts'
 import { diffSource } from './session-diff.ts'
 import { RunFiles } from './session-files.ts'
 import { countParts, Parts, writeModel } from './session-parts.ts'
@@ -71,6 +71,7 @@ function sessionOver(lake: Lake): LakeSession {
     ),
     writeRejects: told((source, diff, answered) => writeRejects(lake, source, diff, answered)),
     writeSample: told((source, diff, rows) => writeSample(lake, source, diff, rows)),
+    countUnsendable: told((source, diff) => countUnsendableRows(lake, source, diff)),
     async close() {
       await lake.db.close()
       await parts.close()

@@ -116,6 +116,13 @@ test('rows are normalised and hashed once; what cannot be is rejected with its r
   ]
   const { id } = await add('People', fields)
   const preview = await patchbay.ended(await patchbay.client.exports.preview({ params: { export: id } }))
+  expect(preview.counts).toMatchObject({ added: 5, merged: 1 })
+  expect(preview.reason).toBe(
+    '3 of these rows would be rejected and not sent (1: "EMAIL" (from mail) is not an e-mail address; ' +
+      '1: "EMAIL" (from mail) is not an e-mail address and "PHONE" (from phone) is not a phone number with its country code and ' +
+      '"COUNTRY" (from country) is not a country (ISO 3166-1, two letters); ' +
+      '1: "PHONE" (from phone) is not a phone number with its country code)',
+  )
   const { items: sample } = await patchbay.client.runs.sample({ params: { run: preview.id }, query: {} })
   const shown = JSON.stringify(sample)
   expect(shown).toContain('cannot be sent')
@@ -136,7 +143,7 @@ test('rows are normalised and hashed once; what cannot be is rejected with its r
       key: '5',
       reason: 'invalid-field',
       message:
-        '"EMAIL" (from mail) is not an e-mail address; "PHONE" (from phone) is not a phone number with its country code; ' +
+        '"EMAIL" (from mail) is not an e-mail address and "PHONE" (from phone) is not a phone number with its country code and ' +
         '"COUNTRY" (from country) is not a country (ISO 3166-1, two letters)',
     },
   ])

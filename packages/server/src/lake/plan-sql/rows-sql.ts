@@ -36,6 +36,19 @@ export function jsonRows(source: SelectedSource, root: string, { piece, first, l
   return `SELECT lane, seq, key, json, strlen(json) AS bytes, unsendable FROM (${rows}) ORDER BY seq`
 }
 
+/** How many rows of a window hold values that cannot be sent, by their columns as `jsonRows` names them. */
+export function countUnsendable(
+  source: SelectedSource,
+  root: string,
+  { piece, first, last, files }: OutboxWindow,
+): string {
+  const outbox = `SELECT key FROM ${parquetFiles([piece.path])}
+    WHERE file_row_number BETWEEN ${first - piece.first} AND ${last - piece.first}`
+  return `SELECT unsendable, count(*) AS rows FROM (SELECT ${unsendable(source)} AS unsendable
+      FROM (${rowsOfFiles(source, root, files)}) b JOIN (${outbox}) o ON o.key = b.k)
+    WHERE unsendable <> '' GROUP BY unsendable`
+}
+
 function unsendable(source: SelectedSource): string {
   const tests = source.columns.flatMap(({ normal }, at) =>
     normal === undefined
