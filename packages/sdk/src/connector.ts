@@ -113,6 +113,11 @@ export interface FilesDestination<S extends Fields, D extends Fields> extends De
     /** For services spoken to by `ctx.fetch`: of all requests together. */
     readonly requestsInFlight?: number
   }
+  /**
+   * A template of file names that an export chose, below its folder: `{table}`, `{part}`, `{yyyy}`, `{MM}`, `{dd}`, `{HH}`,
+   * `{mm}`, `{HHmm}`. Undefined for the engine's own. `layoutFields` are the fields to offer it by, and `layoutOf` reads them.
+   */
+  readonly layout?: (destination: Values<D>) => string | undefined
   /** `delivered` are the files of this export's earlier runs: the only ones that may be overwritten or removed. */
   readonly open: (
     ctx: Context<S>,

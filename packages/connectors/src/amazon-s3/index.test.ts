@@ -256,6 +256,20 @@ describe('amazon-s3 when things go wrong', () => {
     expect([fake.uploads.size, fake.objects.size]).toEqual([0, 0])
   })
 
+  it('writes a note anew that was cut short when the process died', async () => {
+    const file = fileOf('a.csv', 'a')
+    await (await open(contextOf(fake))).put(file)
+    const [note = ''] = fake.objects.keys()
+    const whole = fake.objects.get(note)?.body ?? Buffer.alloc(0)
+    fake.objects.set(note, { body: whole.subarray(0, whole.length / 2), etag: '"x"', headers: {} })
+    const next = await open(contextOf(fake))
+    await expect(next.commit(manifestOf([file]))).rejects.toMatchObject({ code: 'unavailable' })
+    await next.put(file)
+    await next.commit(manifestOf([file]))
+    expect([...fake.objects.keys()].toSorted()).toEqual(['base/out/a.csv', 'base/out/model.json'])
+    await (await open(contextOf(fake))).abandon()
+  })
+
   it('stops where a note was changed by somebody', async () => {
     const file = fileOf('a.csv', 'a')
     await (await open(contextOf(fake))).put(file)

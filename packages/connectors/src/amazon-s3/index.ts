@@ -6,6 +6,8 @@ import {
   objectDelivery,
   pathParts,
   probeObjects,
+  layoutFields,
+  layoutOf,
 } from '@patchbay/connector-sdk'
 import type { CheckStep } from '@patchbay/connector-sdk'
 import { makeClient, refusalOf, type S3Context } from './client.ts'
@@ -43,11 +45,13 @@ export const amazonS3 = defineConnector({
           maxLength: 500,
           optional: true,
         },
+        ...layoutFields,
       },
       removal:
         'Replace: rows that leave are not in the new files, which take the place of the last ones. Mirror: they are ' +
         'listed in the change file, as "removed" in its first column. Append and upsert: nothing is said of them. Files ' +
         'that Patchbay did not write, or that were changed since, are never touched.',
+      layout: layoutOf,
       open: (ctx, { folder }, run) => objectDelivery(openStore(ctx), folder ?? '', run),
     },
   },

@@ -248,7 +248,7 @@ export class S3Store implements ObjectStore {
     const answer = await this.#client.ask(request)
     if (answer.status === 404 && codeOf(answer) !== 'NoSuchBucket') return undefined
     if (answer.status !== 200) throw refusalOf(answer, request, this.#settings)
-    return readNote(answer.json(), of, this.#prefix)
+    return readNote(answer.text(), of, this.#prefix)
   }
 
   async #removeKey(key: string, name: string): Promise<void> {
@@ -305,8 +305,17 @@ export class S3Store implements ObjectStore {
   }
 }
 
-/** A note that is not as we write it is somebody else's object, and tells nothing. */
-function readNote(value: unknown, of: string | undefined, prefix: string): Note {
+/**
+ * Amazon's objects are written whole or not at all; another service may keep the half of one whose sender died. Such a note
+ * tells nothing, and is written anew. One that is whole and not as we write it is somebody's doing.
+ */
+function readNote(text: string, of: string | undefined, prefix: string): Note | undefined {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return undefined
+  }
   const isRecord = (one: unknown): one is Readonly<Record<string, unknown>> => typeof one === 'object' && one !== null
   const isPart = (one: unknown): one is Part =>
     isRecord(one) && typeof one['etag'] === 'string' && ['string', 'undefined'].includes(typeof one['sha256'])

@@ -1,4 +1,11 @@
-import { ConnectorError, defineConnector, folderDelivery, probeFolder } from '@patchbay/connector-sdk'
+import {
+  ConnectorError,
+  defineConnector,
+  folderDelivery,
+  probeFolder,
+  layoutFields,
+  layoutOf,
+} from '@patchbay/connector-sdk'
 import type { CheckStep, Context, Fields } from '@patchbay/connector-sdk'
 
 const settings = {
@@ -37,11 +44,13 @@ export const localFolder = defineConnector({
           maxLength: 1000,
           optional: true,
         },
+        ...layoutFields,
       },
       removal:
         'Replace: rows that leave are not in the new files, which take the place of the last ones. Mirror: they are ' +
         'listed in the change file, as "removed" in its first column. Append and upsert: nothing is said of them. Files ' +
         'that Patchbay did not write, or that were changed since, are never touched.',
+      layout: layoutOf,
       open: async (ctx, { folder }, run) => folderDelivery(await ctx.folder(ctx.settings.path), folder ?? '', run),
     },
   },

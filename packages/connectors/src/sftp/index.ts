@@ -1,4 +1,12 @@
-import { ConnectorError, defineConnector, folderDelivery, probeFolder, SettingsInvalid } from '@patchbay/connector-sdk'
+import {
+  ConnectorError,
+  defineConnector,
+  folderDelivery,
+  probeFolder,
+  SettingsInvalid,
+  layoutFields,
+  layoutOf,
+} from '@patchbay/connector-sdk'
 import type { CheckStep, Context, Fields } from '@patchbay/connector-sdk'
 import { connectSession, HostKeyUnknown, type Account, type Connecting } from './connect.ts'
 import { SftpFolder } from './folder.ts'
@@ -81,11 +89,13 @@ export const sftp = defineConnector({
           maxLength: 1000,
           optional: true,
         },
+        ...layoutFields,
       },
       removal:
         'Replace: rows that leave are not in the new files, which take the place of the last ones. Mirror: they are ' +
         'listed in the change file, as "removed" in its first column. Append and upsert: nothing is said of them. Files ' +
         'that Patchbay did not write, or that were changed since, are never touched.',
+      layout: layoutOf,
       open: (ctx, { folder }, run) => {
         const account = accountOf(ctx)
         const connect = async (): Promise<Session> => (await dial(ctx, account)).ready

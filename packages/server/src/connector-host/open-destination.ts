@@ -22,6 +22,7 @@ import {
   type Values,
 } from '@patchbay/connector-sdk'
 import { parseFieldValues, type FieldValues } from '../domain/field-values.ts'
+import { layoutProblem } from '../domain/file-layout.ts'
 import { cleanError } from './clean-error.ts'
 import { makeContext, type ConnectionAccess, type HostedContext } from './context.ts'
 import type { ConnectorHost } from './host.ts'
@@ -57,6 +58,7 @@ export type OpenedDestination = Closable &
     | {
         readonly delivers: 'files'
         readonly limits: { readonly partsPerTable: number; readonly partsInFlight: number }
+        readonly layout: string | undefined
         readonly delivery: FileDelivery
       }
     | { readonly delivers: 'table'; readonly openDelivery: () => Promise<TableDelivery> }
@@ -95,7 +97,8 @@ export async function openDestination(host: ConnectorHost, request: DestinationR
       }
       case 'files': {
         const delivery = await guard(() => destination.open(context, values, run))
-        return { delivers: 'files', limits: destination.limits, delivery: guardFiles(delivery, guard), close }
+        const layout = checkedLayout(destination.layout?.(values))
+        return { delivers: 'files', limits: destination.limits, layout, delivery: guardFiles(delivery, guard), close }
       }
       case 'table': {
         const openDelivery = async (): Promise<TableDelivery> =>
@@ -169,6 +172,13 @@ function checkedDestination(destination: Destination, given: FieldValues): Value
   const [first] = problems
   if (first !== undefined) throw new DestinationInvalid(first.field, first.message)
   return values
+}
+
+function checkedLayout(template: string | undefined): string | undefined {
+  const problem = template === undefined ? undefined : layoutProblem(template)
+  if (problem !== undefined)
+    throw new DestinationInvalid('template', `The template of file names cannot be used: ${problem}`)
+  return template
 }
 
 /** The signal's own reason passes as it is: it is the engine's word, not the connector's. */

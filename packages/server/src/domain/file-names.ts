@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import type { Mode } from '@patchbay/connector-sdk'
 import type { FileFormat } from './export.ts'
+import { isLaidOut, laidOutName } from './file-layout.ts'
 
 const STEM_LENGTH_MAX = 64
 
@@ -53,6 +54,8 @@ export interface PartName {
   readonly now: string
   /** From 1. */
   readonly part: number
+  /** A template of the export's own, in place of what is described below. */
+  readonly layout?: string | undefined
 }
 
 /**
@@ -60,9 +63,15 @@ export interface PartName {
  * beside each other. To the millisecond: two runs of an export can start within one second.
  */
 export function partFileName(name: PartName, format: FileFormat | 'csv-for-load'): string {
+  if (name.layout !== undefined) return `${laidOutName(name.layout, name)}.${fileEnding(format)}`
   const moment = name.mode === 'replace' ? [] : [name.now.replaceAll(/[-:.]/g, '')]
   const parts = [name.stem, `v${name.tableVersion}`, ...moment, String(name.part).padStart(3, '0')]
   return `${name.stem}/${parts.join('_')}.${fileEnding(format)}`
+}
+
+/** Whether an earlier file is of this source, by its name: also where the export had no template then. */
+export function isFileOf(stem: string, name: string, layout: string | undefined): boolean {
+  return name.startsWith(`${stem}/`) || (layout !== undefined && isLaidOut(layout, stem, name))
 }
 
 function fileEnding(format: FileFormat | 'csv-for-load'): string {

@@ -249,7 +249,7 @@ export interface LakeSession {
   writePart(
     source: PlanSource,
     diff: SourceDiff,
-    part: { readonly number: number; readonly of: number },
+    part: { readonly number: number; readonly of: number; readonly layout?: string | undefined },
     format: FileFormat | 'csv-for-load',
   ): Promise<SpoolFile>
   /** The description of the files (Common Data Model form), on the spool. */
@@ -302,6 +302,8 @@ export type OpenDestination = {
   | {
       readonly delivers: 'files'
       readonly limits: { readonly partsPerTable: number; readonly partsInFlight: number }
+      /** How the export wants its files called, where it says so. */
+      readonly layout?: string | undefined
       readonly delivery: FileDelivery
     }
   | {

@@ -107,7 +107,10 @@ export class Parts {
     const stem = fileStems(plan.sources.map(({ name }) => name)).get(source.name)
     if (stem === undefined) throw new TypeError('a source that is not of this plan')
     const { version: tableVersion } = source.table
-    return partFileName({ stem, tableVersion, mode: plan.mode, now: plan.now, part: part.number }, format)
+    return partFileName(
+      { stem, tableVersion, mode: plan.mode, now: plan.now, part: part.number, layout: part.layout },
+      format,
+    )
   }
 
   async #make(

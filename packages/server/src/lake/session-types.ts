@@ -69,6 +69,8 @@ export type PartFormat = FileFormat | 'csv-for-load'
 export interface PartOf {
   readonly number: number
   readonly of: number
+  /** How the export wants its files called, where it says so. */
+  readonly layout?: string | undefined
 }
 
 export interface LakeSession {

@@ -1,5 +1,5 @@
 import { Unavailable, type DeliveredFile, type FileDelivery, type OutgoingFile } from '@patchbay/connector-sdk'
-import { fileStems } from '../../domain/file-names.ts'
+import { fileStems, isFileOf } from '../../domain/file-names.ts'
 import type { PlanSource } from '../../domain/plan.ts'
 import { attempt } from '../attempts.ts'
 import { dueSources, journalText, NOTHING_STANDING, type Delivered, type Delivering } from '../delivering.ts'
@@ -35,7 +35,7 @@ export async function deliverFiles(run: Delivering, destination: FilesDestinatio
     if (refused !== null) return await abandon(destination.delivery, refused)
     const sent = parts.length > 0 ? parts : journaledParts(run)
     checkRows(run, sent)
-    return await commit(run, destination.delivery, sent)
+    return await commit(run, destination, sent)
   } catch (error) {
     if (error instanceof LeaseLost || error instanceof ShuttingDown) throw error
     const ending = endingOfError(error, run.plan.connectorId)
@@ -64,7 +64,7 @@ async function putParts(run: Delivering, destination: FilesDestination, parts: S
           continue
         }
         run.signal.throwIfAborted()
-        const file = await run.lake.writePart(source, diff, { number, of }, run.plan.format)
+        const file = await run.lake.writePart(source, diff, { number, of, layout: destination.layout }, run.plan.format)
         run.ports.failpoint('part-written')
         const permission = await run.ports.runs.intend(run.lease, { ...key, file: describeFile(file) })
         run.ports.failpoint('intent')
@@ -113,7 +113,11 @@ function checkRows(run: Delivering, parts: readonly SentPart[]): void {
   }
 }
 
-async function commit(run: Delivering, delivery: FileDelivery, parts: readonly SentPart[]): Promise<Delivered> {
+async function commit(
+  run: Delivering,
+  { delivery, layout }: FilesDestination,
+  parts: readonly SentPart[],
+): Promise<Delivered> {
   const due = dueSources(run).filter((one) => one.due > 0 || run.plan.mode === 'replace')
   if (due.length === 0) return { ending: null, standing: NOTHING_STANDING }
   const inOrder = parts.toSorted((a, b) => (a.file.name < b.file.name ? -1 : 1))
@@ -121,7 +125,9 @@ async function commit(run: Delivering, delivery: FileDelivery, parts: readonly S
   const names = new Set(files.map((file) => file.name))
   const isReplaced = run.plan.mode === 'replace'
   const older = run.state.delivered.filter((file) => !names.has(file.name))
-  const listed = isReplaced ? inOrder : [...older.map((file) => ({ source: sourceOf(run, file), file })), ...inOrder]
+  const listed = isReplaced
+    ? inOrder
+    : [...older.map((file) => ({ source: sourceOf(run, file, layout), file })), ...inOrder]
   const model = await run.lake.writeModel(
     run.plan,
     listed.filter((part) => part.source !== ''),
@@ -193,10 +199,10 @@ async function afterBrokenCommit(
   return { ...told, standing: { added: published, removed: [] } }
 }
 
-/** The source that an earlier file belongs to, by its folder; empty for the description beside the folders. */
-function sourceOf(run: Delivering, file: DeliveredFile): string {
+/** The source that an earlier file belongs to, by its name; empty for the description beside the folders. */
+function sourceOf(run: Delivering, file: DeliveredFile, layout: string | undefined): string {
   const stems = fileStems(run.plan.sources.map(({ name }) => name))
-  const found = run.plan.sources.find(({ name }) => file.name.startsWith(`${stems.get(name) ?? name}/`))
+  const found = run.plan.sources.find(({ name }) => isFileOf(stems.get(name) ?? name, file.name, layout))
   return found?.name ?? ''
 }
 
