@@ -10,6 +10,7 @@ import { EXIT_CODES_TEXT } from './exit-code.ts'
 import { addExportCommands } from './export.ts'
 import { addKeyCommands } from './key.ts'
 import { addPersonCommands } from './person.ts'
+import { addNotificationCommands } from './notification.ts'
 import { addRunCommands } from './run.ts'
 import { addSegmentCommands } from './segment.ts'
 import { addServeCommands } from './serve.ts'
@@ -36,6 +37,7 @@ export function makeProgram(onUsage: (text: string) => void): Command {
   addExportCommands(program)
   addRunCommands(program)
   addPersonCommands(program)
+  addNotificationCommands(program)
   addKeyCommands(program)
   addAuditCommands(program)
   addBackupCommands(program)

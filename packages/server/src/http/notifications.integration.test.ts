@@ -266,6 +266,32 @@ test('each kind by its own ways; a Viewer has no exports and is told of nothing'
   expect(await viewer.notifications.list()).toMatchObject({ items: [], unread: 0 })
 })
 
+test('the signing key is sealed anew when the key of the server is rotated, and still signs', async () => {
+  const { signingKey } = await client.notifications.set({
+    body: { webhookUrl: `${url}/hook`, ways: waysOf(['webhook']) },
+  })
+  const sealed = async () =>
+    (
+      await sql<{
+        s: string
+      }>`SELECT webhook_secret AS s FROM notification_setting WHERE webhook_secret IS NOT NULL`.execute(
+        patchbay.store.db,
+      )
+    ).rows[0]?.s
+  const before = await sealed()
+  await client.system.rotateKey()
+  await until(async () => (await client.system.keyRotation()).isRunning).toBe(false)
+  expect(await sealed()).not.toBe(before)
+  const target = await addExport(client, (await addConnection()).id)
+  answer = { status: 401, body: '' }
+  await run(target.id)
+  await until(() => hooks.length).toBe(1)
+  const [hook] = hooks
+  const signed = `${String(hook?.headers['webhook-id'])}.${String(hook?.headers['webhook-timestamp'])}.${hook?.body ?? ''}`
+  const key = Buffer.from((signingKey ?? '').slice(6), 'base64')
+  expect(hook?.headers['webhook-signature']).toBe(`v1,${createHmac('sha256', key).update(signed).digest('base64')}`)
+})
+
 function waysOf(ways: ('product' | 'mail' | 'webhook')[]) {
   return Object.fromEntries(NOTIFICATION_KINDS.map((kind) => [kind, ways])) as Record<
     (typeof NOTIFICATION_KINDS)[number],

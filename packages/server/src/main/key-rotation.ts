@@ -11,6 +11,7 @@ import type { Store } from '../store/open-store.ts'
 import { countSealedOtherwise, listSealedOtherwise, replaceSealed, type SealedRow } from '../store/sealed.ts'
 import type { RotationPoint, Vault } from '../vault/vault.ts'
 import { TOKEN_FIELD } from './grants.ts'
+import { keyPlace } from './send-notification.ts'
 
 export interface KeyRotation extends KeyRotationPort {
   /** Seals anew what an earlier process left. */
@@ -105,6 +106,7 @@ async function sealAnew({ store, vault, registry, failpoint }: KeyRotationParts,
 }
 
 async function placeOf({ db }: Store, registry: Registry, { connectionId, kind, field }: SealedRow) {
+  if (kind === 'notification') return keyPlace({ reader: connectionId, url: field })
   const connection = await readConnection(db, connectionId).catch(notOpened)
   const connector = connection === undefined ? undefined : registry.findConnector(connection.connectorId)
   if (connection === undefined || connector === undefined) return undefined

@@ -4,9 +4,10 @@ import type { ConnectionId } from '../domain/ids.ts'
 import type { Db } from './schema.ts'
 
 export interface SealedRow {
-  readonly kind: 'secret' | 'grant'
+  readonly kind: 'secret' | 'grant' | 'notification'
+  /** Of a notification's signing key, whose it is. */
   readonly connectionId: ConnectionId
-  /** Empty for a grant. */
+  /** Empty for a grant; the web address that a signing key is for. */
   readonly field: string
   readonly sealed: string
 }
@@ -23,6 +24,9 @@ export async function listSealedOtherwise(
       SELECT 'secret' AS kind, connection_id, field, sealed FROM secret WHERE split_part(sealed, '.', 2) <> ${keyId}
       UNION ALL
       SELECT 'grant', connection_id, '', sealed FROM oauth_grant WHERE split_part(sealed, '.', 2) <> ${keyId}
+      UNION ALL
+      SELECT 'notification', reader, webhook_url, webhook_secret FROM notification_setting
+       WHERE webhook_secret IS NOT NULL AND split_part(webhook_secret, '.', 2) <> ${keyId}
     ) AS sealed_row
     WHERE (connection_id, kind, field) > (${after?.connectionId ?? ''}, ${after?.kind ?? ''}, ${after?.field ?? ''})
     ORDER BY connection_id, kind, field LIMIT ${limit}`.execute(db)
@@ -32,7 +36,9 @@ export async function listSealedOtherwise(
 export async function countSealedOtherwise(db: Db, keyId: string): Promise<number> {
   const { rows } = await sql<{ count: number }>`
     SELECT (SELECT count(*) FROM secret WHERE split_part(sealed, '.', 2) <> ${keyId})
-         + (SELECT count(*) FROM oauth_grant WHERE split_part(sealed, '.', 2) <> ${keyId}) AS count`.execute(db)
+         + (SELECT count(*) FROM oauth_grant WHERE split_part(sealed, '.', 2) <> ${keyId})
+         + (SELECT count(*) FROM notification_setting
+             WHERE webhook_secret IS NOT NULL AND split_part(webhook_secret, '.', 2) <> ${keyId}) AS count`.execute(db)
   return Number(rows[0]?.count ?? 0)
 }
 
@@ -45,6 +51,13 @@ export async function replaceSealed(db: Db, row: SealedRow, sealed: string): Pro
       .where('connection_id', '=', row.connectionId)
       .where('field', '=', row.field)
       .where('sealed', '=', row.sealed)
+      .execute()
+  else if (row.kind === 'notification')
+    await db
+      .updateTable('notification_setting')
+      .set({ webhook_secret: sealed })
+      .where('reader', '=', row.connectionId)
+      .where('webhook_secret', '=', row.sealed)
       .execute()
   else
     await db
