@@ -62,7 +62,7 @@ function round(value: number): number {
 export type Case = (folder: string, scale: number) => Promise<readonly Figure[]>
 
 /** Both sides take turns, and the best of each counts: a neighbour on the machine that slows one turn slows no figure. */
-export const TURNS = [1, 2] as const
+const TURNS = [1, 2] as const
 
 export async function inTurns(
   limit: (turn: number) => Promise<number>,
