@@ -19,22 +19,6 @@ export function cursorOf(sort: string, next: Place | null): string | null {
   return next === null ? null : makeCursor(sort, next.key, next.id)
 }
 
-/** Of a list that is ordered by a text which no two items share: the page after the item that the cursor names. */
-export function pageOfList<T>(
-  items: readonly T[],
-  query: PageQuery,
-  orderOf: (item: T) => string,
-): { items: T[]; next: string | null } {
-  const after = query.cursor === undefined ? undefined : readCursor(query.cursor, 1)[0]
-  // By position where the item still stands, else by order: the list may have changed since.
-  const at = after === undefined ? -1 : items.findIndex((item) => orderOf(item) === after)
-  const start = after === undefined ? 0 : at >= 0 ? at + 1 : items.findIndex((item) => orderOf(item) > after)
-  const page = start < 0 ? [] : items.slice(start, start + query.limit)
-  const last = page.at(-1)
-  const isMore = start >= 0 && start + query.limit < items.length
-  return { items: page, next: last !== undefined && isMore ? makeCursor(orderOf(last)) : null }
-}
-
 /** The filters that were given: a store's filter has no field for one that was not. */
 export function pick<T extends object, K extends keyof T>(from: T, names: readonly K[]): Pick<T, K> {
   return Object.fromEntries(

@@ -21,7 +21,7 @@ export interface HealthWatchOptions {
 
 const AT_ONCE = 4
 /** So long ahead it is told that a secret or a sign-in ends. */
-export const EXPIRING_DAYS = 14
+const EXPIRING_DAYS = 14
 const EXPIRY_EVERY_MS = 3_600_000
 const TOLD = 'expiry.told'
 
