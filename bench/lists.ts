@@ -152,7 +152,7 @@ async function serve(environment: Readonly<Record<string, string>>): Promise<{ c
 }
 
 /** A store as it is after years. Written by the database itself: the program would take hours for a million runs. */
-export async function fill(
+async function fill(
   environment: Readonly<Record<string, string>>,
   folder: string,
   things: number,

@@ -54,7 +54,7 @@ function nameIn(detail: Readonly<Record<string, unknown>>): string {
 }
 
 /** As the data engine makes it of a row key's text: see `PlanSource.erased`. */
-export function keyHashOf(key: string): string {
+function keyHashOf(key: string): string {
   return createHash('sha256').update(key, 'utf8').digest('hex')
 }
 
