@@ -1,5 +1,5 @@
 /**
- * How a command reaches the API: a server elsewhere (PATCHBAY_URL), the server that runs on the data folder, or, where
+ * How a command reaches the API: a server elsewhere (PATCHBAY_URL, or the one of `patchbay login`), the server that runs on the data folder, or, where
  * none does, the same application put together in this process. Whatever it is, the command sees one typed client.
  */
 import { existsSync } from 'node:fs'
@@ -10,6 +10,7 @@ import { Agent, fetch as send, type RequestInit as SendInit } from 'undici'
 import { Problem } from '../domain/problem.ts'
 import { socketPath } from '../http/socket-path.ts'
 import type { Settings } from '../settings.ts'
+import type { SignedIn } from './signed-in.ts'
 
 export interface Session {
   readonly client: Client
@@ -24,8 +25,11 @@ export interface Session {
 const WAIT_FOR_FOLDER_MS = 10_000
 const LOOK_EVERY_MS = 100
 
-export async function openSession(settings: Settings): Promise<Session> {
+export async function openSession(settings: Settings, signedIn: SignedIn | undefined): Promise<Session> {
   if (settings.url !== undefined) return openElsewhere(settings, settings.url)
+  if (signedIn !== undefined) {
+    return openElsewhereWith(signedIn.url, (headers) => headers.set('cookie', signedIn.cookie))
+  }
   const until = performance.now() + WAIT_FOR_FOLDER_MS
   for (;;) {
     const server = await openServer(socketPath(settings.dataFolder))
@@ -42,8 +46,12 @@ export async function openSession(settings: Settings): Promise<Session> {
 
 async function openElsewhere(settings: Settings, url: string): Promise<Session> {
   const key = settings.apiKey ?? (await readKeyFile(settings.apiKeyFile))
+  return openElsewhereWith(url, (headers) => headers.set('authorization', `Bearer ${key}`))
+}
+
+function openElsewhereWith(url: string, sign: (headers: Headers) => void): Session {
   const agent = new Agent({ headersTimeout: 0, bodyTimeout: 0 })
-  const transport = over(agent, url, (headers) => headers.set('authorization', `Bearer ${key}`))
+  const transport = over(agent, url, sign)
   return { client: makeClient(transport, url), where: 'elsewhere', work: done, close: () => agent.close() }
 }
 
@@ -91,6 +99,18 @@ async function openHere(settings: Settings): Promise<Session> {
     where: 'here',
     work: () => patchbay.startWorker({ withSchedules: false }),
     close: () => patchbay.close(),
+  }
+}
+
+/** One request to a server elsewhere, by somebody who has no session yet, or ends it. */
+export async function askOnce(url: string, path: string, init: RequestInit): Promise<Response> {
+  const agent = new Agent()
+  try {
+    const response = await over(agent, url, () => undefined)(new Request(`${url}${path}`, init))
+    const body = await response.text()
+    return new Response(body === '' ? null : body, { status: response.status, headers: response.headers })
+  } finally {
+    await agent.close()
   }
 }
 

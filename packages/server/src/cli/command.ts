@@ -5,6 +5,7 @@ import { processEnvironment, readSettings, type Settings } from '../settings.ts'
 import { openSession, type Session } from './client.ts'
 import { EXIT, failureOf, type ExitCode } from './exit-code.ts'
 import { printable } from './printable.ts'
+import { readSignedIn } from './signed-in.ts'
 import { openTerminal, type Terminal } from './terminal.ts'
 
 export interface Run {
@@ -55,7 +56,7 @@ async function toEnd(terminal: Terminal, work: (run: Run) => Promise<Outcome>): 
     interrupt,
     settings,
     async withSession(use) {
-      const session = await openSession(settings())
+      const session = await openSession(settings(), await readSignedIn(environment))
       try {
         return await use(session.client, session)
       } finally {

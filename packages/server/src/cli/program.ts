@@ -11,10 +11,12 @@ import { addExportCommands } from './export.ts'
 import { addKeyCommands } from './key.ts'
 import { addPersonCommands } from './person.ts'
 import { addNotificationCommands } from './notification.ts'
+import { addLoginCommands } from './login.ts'
 import { addRunCommands } from './run.ts'
 import { addSegmentCommands } from './segment.ts'
 import { addServeCommands } from './serve.ts'
 import { addTableCommands } from './table.ts'
+import { addUserCommands } from './user.ts'
 
 /** `onUsage` is given what commander would say on stderr, such as the help of a group without a command. */
 export function makeProgram(onUsage: (text: string) => void): Command {
@@ -38,7 +40,9 @@ export function makeProgram(onUsage: (text: string) => void): Command {
   addRunCommands(program)
   addPersonCommands(program)
   addNotificationCommands(program)
+  addUserCommands(program)
   addKeyCommands(program)
+  addLoginCommands(program)
   addAuditCommands(program)
   addBackupCommands(program)
   addDoctorCommand(program)

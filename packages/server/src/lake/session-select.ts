@@ -66,7 +66,7 @@ export async function copyParquet(db: DuckDb, rows: string, path: string): Promi
   return copied(db, `COPY (${rows}) TO ${quoteText(path)} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)`)
 }
 
-export async function copied(db: DuckDb, statement: string): Promise<number> {
+async function copied(db: DuckDb, statement: string): Promise<number> {
   const [row] = await db.rows(statement)
   return count(row?.['Count'])
 }
