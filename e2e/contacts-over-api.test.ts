@@ -78,7 +78,7 @@ function expectRuns({ first, second, rejects }: Awaited<ReturnType<typeof runTwi
 
 it('to SendGrid: by jobs whose errors come back to their rows, and off the list who left', async () => {
   const fake = await startFakeSendGrid()
-  stops.push(fake.stop)
+  stops.push(() => fake.stop())
   fake.refuse = (email) => (email.startsWith('refused') ? 'email is invalid' : undefined)
   const list = fake.addList('Customers')
   const told = await runTwice({
@@ -99,7 +99,7 @@ it('to SendGrid: by jobs whose errors come back to their rows, and off the list 
 
 it('to Mailchimp: with a tag, and archived who left', async () => {
   const fake = await startFakeMailchimp()
-  stops.push(fake.stop)
+  stops.push(() => fake.stop())
   fake.refuse = (email) => (email.startsWith('refused') ? `${email} looks fake or invalid` : undefined)
   const told = await runTwice({
     connector: mailchimpAt({ login: fake.origin, api: () => fake.origin }),
@@ -120,7 +120,7 @@ it('to Mailchimp: with a tag, and archived who left', async () => {
 
 it('to HubSpot: by the errors of a 207, and off the list who left', async () => {
   const fake = await startFakeHubSpot()
-  stops.push(fake.stop)
+  stops.push(() => fake.stop())
   fake.refuse = (id) => (id.startsWith('refused') ? { category: 'CONFLICT', message: `Not ${id}` } : undefined)
   const told = await runTwice({
     connector: hubSpotAt(fake.origin),
