@@ -1,8 +1,9 @@
-import { ROLES, type Role } from '@patchbay/contract'
+import type { Role } from '@patchbay/contract'
 import { listApiKeys } from '../store/api-key.ts'
 import type { Db } from '../store/schema.ts'
 import { findUser, namesOfUsers } from '../store/user.ts'
 import { actorUserId, keyNameOf, OPERATOR } from './identity.ts'
+import { roleOfKey } from './key-role.ts'
 
 /** Whom a name in the store stands for now: what is written down of who did something outlives them. */
 export interface Actor {
@@ -24,7 +25,7 @@ export async function findActor(db: Db, actor: string, now: Date): Promise<Actor
   }
   const name = keyNameOf(actor)
   const key = name === undefined ? undefined : (await listApiKeys(db)).find((candidate) => candidate.name === name)
-  const role = ROLES.find((known) => known === key?.role)
+  const role = key === undefined ? undefined : await roleOfKey(db, key)
   if (key === undefined || role === undefined) return `Whoever started it (${actor}) is not known any more`
   const shown = `the API key "${key.name}"`
   if (key.expiresAt !== null && key.expiresAt <= now) return `${shown.replace('the', 'The')} has ended`

@@ -3,10 +3,10 @@
  * for what people choose, and nobody can guess these. The lookup is by the hash, so its timing says nothing about the key.
  */
 import { createHash } from 'node:crypto'
-import { ROLES } from '@patchbay/contract'
 import { useApiKey } from '../store/api-key.ts'
 import type { Db } from '../store/schema.ts'
 import type { Identity } from './identity.ts'
+import { roleOfKey } from './key-role.ts'
 
 const PREFIX = 'pbk_'
 const FORM = /^pbk_[A-Za-z0-9_-]{43}$/
@@ -29,7 +29,7 @@ export async function identify(authorization: string | undefined, db: Db, now: D
   const [, token = ''] = /^Bearer +(\S+)$/i.exec(authorization ?? '') ?? []
   if (!FORM.test(token)) throw new NotSignedIn()
   const key = await useApiKey(db, hashOf(token), now)
-  const role = ROLES.find((known) => known === key?.role)
+  const role = key === undefined ? undefined : await roleOfKey(db, key)
   if (key === undefined || role === undefined) throw new NotSignedIn()
   return { kind: 'api-key', name: key.name, id: key.id, role }
 }

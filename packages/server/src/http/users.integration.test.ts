@@ -248,6 +248,33 @@ describe('users', () => {
     expect(anew.status).toBe(201)
   })
 
+  test('have no more rights by a key than they have themselves', async () => {
+    const owner = await claimOwner()
+    const ada = await invited('Administrator', 'ada@example.org', owner.cookie)
+    const make = async (name: string, who: { cookie?: string; key?: string }): Promise<{ id: string; key: string }> => {
+      const headers = who.key === undefined ? {} : { authorization: `Bearer ${who.key}` }
+      const path = '/keys'
+      type Made = { key: string; apiKey: { id: string } }
+      const { body } = await ask<Made>('POST', path, { name, role: 'Administrator' }, who.cookie, headers)
+      return { id: body.apiKey.id, key: body.key }
+    }
+    const first = await make('First', { cookie: ada.cookie })
+    const second = await make('Second', { key: first.key })
+    const third = await make('Third', { key: second.key })
+    const roleOf = async ({ key }: { key: string }): Promise<unknown> => {
+      const { status, body } = await ask<Me>('GET', '/me', undefined, '', { authorization: `Bearer ${key}` })
+      return status === 200 ? body.role : status
+    }
+    expect([await roleOf(first), await roleOf(second), await roleOf(third)]).toEqual(Array(3).fill('Administrator'))
+    // A key whose maker was removed is its maker's maker's.
+    await ask('DELETE', `/keys/${second.id}`, undefined, owner.cookie)
+    expect(await roleOf(third)).toBe('Administrator')
+    await ask('PATCH', `/users/${ada.body.id ?? ''}`, { role: 'Viewer' }, owner.cookie)
+    expect([await roleOf(first), await roleOf(second), await roleOf(third)]).toEqual(['Viewer', 401, 'Viewer'])
+    const refused = await ask('GET', '/users', undefined, '', { authorization: `Bearer ${third.key}` })
+    expect(refused.status).toBe(403)
+  })
+
   test('hand over what is theirs: the owner alone, with the password', async () => {
     const owner = await claimOwner()
     const ada = await invited('Viewer', 'ada@example.org', owner.cookie)

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { makeClient } from '@patchbay/contract'
+import { sql } from 'kysely'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openPatchbay } from '../main.ts'
 import { readSettings } from '../settings.ts'
@@ -12,6 +13,7 @@ import { STORES } from '../test-support/stores.ts'
 import { makeWorld, openTestPatchbay, type TestPatchbay } from '../test-support/test-patchbay.ts'
 import { restoreBackup } from './restore.ts'
 
+const OLGA = { name: 'Olga', email: 'olga@example.org', password: 'a quiet river in may' }
 const SECRET = `whsec_${Buffer.from('thirty-two bytes of a canary ...').toString('base64')}`
 
 describe.each(STORES)('$name', (kind) => {
@@ -34,6 +36,16 @@ describe.each(STORES)('$name', (kind) => {
           settings: { url: 'https://hook.invalid/in' },
           secrets: { signingSecret: SECRET },
         },
+      })
+      await sql`INSERT INTO erased SELECT id, 'of nobody here', now(), 'command line' FROM table_`.execute(
+        patchbay.store.db,
+      )
+      const token = (await patchbay.makeOwnerLink()) ?? ''
+      await patchbay.client.owner.claim({ body: { token, ...OLGA } })
+      const [{ id } = { id: '' }] = (await patchbay.client.users.list()).items
+      await patchbay.client.connections.edit({
+        params: { connection: 'Hook' },
+        body: { sharing: { with: 'named', users: [id] } },
       })
       await patchbay.ended(await patchbay.client.exports.run({ params: { export: target.id } }))
       const bytes = await patchbay.client.system.backup()
@@ -69,8 +81,12 @@ describe.each(STORES)('$name', (kind) => {
         const there = { export: 'Customers out' }
         await expect(client.exports.preview({ params: there })).rejects.toMatchObject({ code: 'not-ready' })
         await client.system.confirmRestore()
-        for (const list of ['tables', 'segments', 'connections', 'exports'] as const)
+        for (const list of ['tables', 'segments', 'connections', 'exports', 'users'] as const)
           expect(await client[list].list()).toEqual(await patchbay.client[list].list())
+        await client.session.open({ body: { email: OLGA.email, password: OLGA.password } })
+        // Who was erased stays erased.
+        const erased = sql`SELECT * FROM erased`
+        expect((await erased.execute(other.store.db)).rows).toEqual((await erased.execute(patchbay.store.db)).rows)
         expect(await client.audit.verify()).toMatchObject({ ok: true })
         // The sealed secret opens, with the same key file and nothing else.
         const checked = await client.connections.check({ params: { connection: 'Hook' } })

@@ -23,12 +23,16 @@ import { VERSION } from './version.ts'
 export const BACKUP_FORMAT = 'patchbay-backup-1'
 export const BACKUP_PURPOSE = 'backup'
 
-/** In the order in which they can be put back. Uploads and remembered answers live for a day and stay behind. */
+/** In the order in which they can be put back. Uploads and remembered answers live for a day and stay behind, and so do sessions and one-time links: people sign in again. */
 export const STORE_TABLES = [
+  'user_',
+  'sign_in',
   'table_',
   'table_version',
+  'erased',
   'segment',
   'connection',
+  'connection_user',
   'secret',
   'oauth_grant',
   'data_key',

@@ -57,8 +57,13 @@ export async function listApiKeys(db: Db): Promise<readonly ApiKey[]> {
 }
 
 export async function removeApiKey(tx: Tx, id: string, by: By): Promise<void> {
-  const removed = isId('key', id) ? await tx.deleteFrom('api_key').where('id', '=', id).executeTakeFirst() : undefined
-  if (removed === undefined || removed.numDeletedRows === 0n) throw notFound('API key', id)
+  const removed = isId('key', id)
+    ? await tx.deleteFrom('api_key').where('id', '=', id).returning(['name', 'created_by']).executeTakeFirst()
+    : undefined
+  if (removed === undefined) throw notFound('API key', id)
+  // Those that it made are its maker's from now on, and keep working.
+  const made = tx.updateTable('api_key').set({ created_by: removed.created_by })
+  await made.where('created_by', '=', `key:${removed.name}`).execute()
   await appendAudit(tx, { at: by.now, actor: by.actor, action: 'api-key.removed', subject: id, detail: {} })
 }
 
