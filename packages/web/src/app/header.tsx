@@ -5,15 +5,18 @@ import {
   MenuDivider,
   MenuGroup,
   MenuGroupHeader,
+  MenuItem,
   MenuItemRadio,
   MenuList,
   MenuPopover,
   MenuTrigger,
   tokens,
 } from '@fluentui/react-components'
-import { Navigation20Regular, Person20Regular } from '@fluentui/react-icons'
+import { Navigation20Regular, Person20Regular, SignOut20Regular } from '@fluentui/react-icons'
 import { Link } from '@tanstack/react-router'
 import { changeLanguage, currentLanguage, LANGUAGES, t } from '../messages/index.ts'
+import { client } from '../api/client.ts'
+import { useMe } from './session.ts'
 import { THEMES, useTheme } from './theme.tsx'
 
 const useStyles = makeStyles({
@@ -60,6 +63,7 @@ export function Header({ onMenu }: { readonly onMenu: (() => void) | undefined }
 }
 
 function AccountMenu() {
+  const { name, role } = useMe()
   const { choice, choose } = useTheme()
   return (
     <Menu
@@ -75,6 +79,13 @@ function AccountMenu() {
       </MenuTrigger>
       <MenuPopover>
         <MenuList>
+          <MenuGroup>
+            <MenuGroupHeader>{t('account.signed-in', { name, role: t(`role.${role}`) })}</MenuGroupHeader>
+            <MenuItem icon={<SignOut20Regular />} onClick={() => void signOut()}>
+              {t('account.sign-out')}
+            </MenuItem>
+          </MenuGroup>
+          <MenuDivider />
           <MenuGroup>
             <MenuGroupHeader>{t('account.theme')}</MenuGroupHeader>
             {THEMES.map((theme) => (
@@ -100,3 +111,9 @@ function AccountMenu() {
 
 /** In the language itself, so that it is found by whoever reads no other. */
 const NAME_OF = { en: 'English', de: 'Deutsch' } as const
+
+/** Loaded anew afterwards, so that nothing of this person's stays in the page. */
+async function signOut(): Promise<void> {
+  await client.session.close().catch(() => undefined)
+  location.assign('/sign-in')
+}

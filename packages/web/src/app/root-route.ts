@@ -1,5 +1,8 @@
-import { createRootRoute, createRoute, lazyRouteComponent } from '@tanstack/react-router'
+import { ApiProblem } from '@patchbay/contract'
+import { createRootRoute, createRoute, lazyRouteComponent, redirect } from '@tanstack/react-router'
+import { queryClient } from '../api/ask.ts'
 import type { SearchValues } from '../ui/list-state.ts'
+import { askMe } from './session.ts'
 import { Shell } from './shell.tsx'
 import { NotFound, PageTrouble } from './page-trouble.tsx'
 
@@ -17,6 +20,16 @@ export const shellRoute = createRoute({
   getParentRoute: () => rootRoute,
   id: 'shell',
   component: Shell,
+  // Nothing of the frame is drawn for somebody who is not known; where they wanted to go is not forgotten.
+  async beforeLoad({ location }) {
+    try {
+      await queryClient.ensureQueryData(askMe())
+    } catch (error) {
+      if (error instanceof ApiProblem && error.code === 'not-signed-in')
+        redirect({ to: '/sign-in', search: { from: location.href }, throw: true } as never)
+      throw error
+    }
+  },
   notFoundComponent: NotFound,
 })
 

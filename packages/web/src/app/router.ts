@@ -2,10 +2,14 @@ import { createRouter } from '@tanstack/react-router'
 import { adminRoutes } from '../pages/admin/routes.ts'
 import { dataRoutes } from '../pages/data/routes.ts'
 import { homeRoutes } from '../pages/home/routes.ts'
+import { signInRoutes } from '../pages/sign-in/routes.ts'
 import { rootRoute, shellRoute } from './root-route.ts'
 
 export const router = createRouter({
-  routeTree: rootRoute.addChildren([shellRoute.addChildren([...homeRoutes, ...dataRoutes, ...adminRoutes])]),
+  routeTree: rootRoute.addChildren([
+    ...signInRoutes,
+    shellRoute.addChildren([...homeRoutes, ...dataRoutes, ...adminRoutes]),
+  ]),
   defaultPreload: 'intent',
   scrollRestoration: true,
   // Addresses that a person can read: no quotes, no JSON.

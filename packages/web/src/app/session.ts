@@ -1,17 +1,22 @@
 /** Who is at the screen, and what they may do. */
-import { PERMISSIONS_OF, type Permission, type Role } from '@patchbay/contract'
+import type { Me, Permission } from '@patchbay/contract'
+import { useSuspenseQuery } from '@tanstack/react-query'
+import { ask } from '../api/ask.ts'
 
-export interface Me {
-  readonly name: string
-  readonly role: Role
-}
+export const askMe = () => ({ ...ask('me', 'show'), staleTime: 60_000 })
 
+/** Only below the shell, which is drawn when it is known. */
 export function useMe(): Me {
-  return { name: '', role: 'Administrator' }
+  return useSuspenseQuery(askMe()).data
 }
 
 /** What a person may not do is not shown. The server decides; this only keeps from offering what it would refuse. */
 export function useMay(): (permission: Permission) => boolean {
-  const { role } = useMe()
-  return (permission) => PERMISSIONS_OF[role].has(permission)
+  const { permissions } = useMe()
+  return (permission) => permissions.includes(permission)
+}
+
+/** Where to go after signing in: a page of ours, never an address of another. */
+export function placeAfterSignIn(from: string | undefined): string {
+  return from !== undefined && /^\/(?![/\\])/.test(from) ? from : '/'
 }

@@ -10,6 +10,7 @@ import {
 import { Dismiss20Regular } from '@fluentui/react-icons'
 import { Outlet, useLocation } from '@tanstack/react-router'
 import { useEffect, useRef, useState } from 'react'
+import { onSignedOut } from '../api/client.ts'
 import { useLiveChanges } from '../api/live.ts'
 import { t } from '../messages/index.ts'
 import { ToastPlace } from '../ui/toasts.tsx'
@@ -67,6 +68,7 @@ export function Shell() {
   const [isOpen, setOpen] = useState(false)
   const main = useFocusAfterStep()
   useLiveChanges()
+  useSignInAgain()
   const page = usePage()
   const may = useMay()
   const isAllowed = page?.permission === undefined || may(page.permission)
@@ -108,6 +110,15 @@ export function Shell() {
       </div>
       <ToastPlace />
     </div>
+  )
+}
+
+/** The session ended, here or in another tab: to the door, and back here afterwards. */
+function useSignInAgain(): void {
+  const { href } = useLocation()
+  useEffect(
+    () => onSignedOut(() => location.assign(`/sign-in?${new URLSearchParams({ from: href }).toString()}`)),
+    [href],
   )
 }
 

@@ -23,4 +23,6 @@ export const app = {
   'page.not-allowed': 'Diese Seite ist nicht für Ihre Rolle',
   'page.not-allowed.detail': 'Wenn Sie sie brauchen, kann Ihnen ein Administrator eine andere Rolle geben.',
   'page.home': 'Zur Startseite',
+  'account.sign-out': 'Abmelden',
+  'account.signed-in': 'Angemeldet als {name}, {role}',
 } as const

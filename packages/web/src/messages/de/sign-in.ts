@@ -1,1 +1,21 @@
-export const signIn = {} as const
+export const signIn = {
+  'sign-in.title': 'Anmelden',
+  'sign-in.detail': 'Mit dem Konto, das ein Administrator für Sie angelegt hat.',
+  'sign-in.action': 'Anmelden',
+  'door.name': 'Ihr Name',
+  'door.email': 'E-Mail',
+  'door.password': 'Passwort',
+  'door.password.help': 'Mindestens 12 Zeichen',
+  'link.owner.title': 'Dieses Patchbay gehört Ihnen',
+  'link.owner.detail': 'Sie werden Inhaber: ein Administrator, den niemand sonst entfernen kann.',
+  'link.owner.action': 'Inhaber werden',
+  'link.owner.no-link': 'Öffnen Sie den ganzen Link, der beim ersten Start des Servers ausgegeben wurde.',
+  'link.invitation.title': 'Willkommen bei Patchbay',
+  'link.invitation.detail': 'Wählen Sie einen Namen und ein Passwort, und Sie sind drin.',
+  'link.invitation.action': 'Anfangen',
+  'link.invitation.no-link': 'Öffnen Sie den ganzen Link, den Sie bekommen haben.',
+  'link.new-password.title': 'Neues Passwort wählen',
+  'link.new-password.detail': 'Überall sonst werden Sie abgemeldet.',
+  'link.new-password.action': 'Passwort speichern',
+  'link.new-password.no-link': 'Öffnen Sie den ganzen Link, den Sie bekommen haben.',
+} as const

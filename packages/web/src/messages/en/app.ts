@@ -24,4 +24,6 @@ export const app = {
   'page.not-allowed': 'This page is not for your role',
   'page.not-allowed.detail': 'An administrator can give you another role if you need it.',
   'page.home': 'Go to Home',
+  'account.sign-out': 'Sign out',
+  'account.signed-in': 'Signed in as {name}, {role}',
 } as const

@@ -1,1 +1,21 @@
-export const signIn = {} as const
+export const signIn = {
+  'sign-in.title': 'Sign in',
+  'sign-in.detail': 'With the account that an administrator made for you.',
+  'sign-in.action': 'Sign in',
+  'door.name': 'Your name',
+  'door.email': 'E-mail',
+  'door.password': 'Password',
+  'door.password.help': 'At least 12 characters',
+  'link.owner.title': 'Make this Patchbay yours',
+  'link.owner.detail': 'You become its owner: an administrator whom nobody else can remove.',
+  'link.owner.action': 'Become the owner',
+  'link.owner.no-link': 'Open the whole link that was printed when the server started first.',
+  'link.invitation.title': 'Welcome to Patchbay',
+  'link.invitation.detail': 'Choose a name and a password, and you are in.',
+  'link.invitation.action': 'Begin',
+  'link.invitation.no-link': 'Open the whole link that you were sent.',
+  'link.new-password.title': 'Choose a new password',
+  'link.new-password.detail': 'You are signed out everywhere else.',
+  'link.new-password.action': 'Save the password',
+  'link.new-password.no-link': 'Open the whole link that you were sent.',
+} as const

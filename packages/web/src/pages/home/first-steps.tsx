@@ -60,10 +60,7 @@ export function FirstSteps() {
                 {t(`start.${key}.detail`)}
               </Text>
               {isDone[key] ? null : (
-                <Button
-                  appearance={next?.key === key ? 'primary' : 'secondary'}
-                  onClick={() => void navigate({ to })}
-                >
+                <Button appearance={next?.key === key ? 'primary' : 'secondary'} onClick={() => void navigate({ to })}>
                   {t(`start.${key}.action`)}
                 </Button>
               )}

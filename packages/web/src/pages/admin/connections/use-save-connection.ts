@@ -19,9 +19,10 @@ export function useSaveConnection(connector: Connector, stored: Connection | und
   const save = useMutation({
     mutationFn: ({ draft, revision }: Saving) =>
       stored === undefined ? add(connector, draft) : edit(connector, draft, stored, revision ?? stored.revision),
-    onSuccess: async ({ id, name }) => {
+    onSuccess: ({ id, name }) => {
       toasts.done({ title: t('set-up.saved', { name }) })
-      await changed('connections', 'exports', 'audit')
+      // Not waited for: what is saved is saved, and the pane may be left at once.
+      void changed('connections', 'exports', 'audit')
       // So that its health is known at once, and not after an hour.
       void client.connections
         .check({ params: { connection: id } })
