@@ -2,7 +2,9 @@
 import type { Connector } from '@patchbay/connector-sdk'
 import { amazonS3 } from './amazon-s3/index.ts'
 import { azureBlob } from './azure-blob/index.ts'
+import { azureKeyVault } from './azure-key-vault/index.ts'
 import { googleCustomerMatch } from './google-customer-match/index.ts'
+import { hashiCorpVault } from './hashicorp-vault/index.ts'
 import { hubSpot } from './hubspot/index.ts'
 import { klaviyo } from './klaviyo/index.ts'
 import { localFolder } from './local-folder/index.ts'
@@ -28,4 +30,6 @@ export const connectors: readonly Connector[] = [
   klaviyo,
   googleCustomerMatch,
   metaCustomAudiences,
+  hashiCorpVault,
+  azureKeyVault,
 ] // prettier-ignore

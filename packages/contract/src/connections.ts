@@ -66,6 +66,9 @@ export const connectionSchema = z
     connectorId: z.string(),
     settings: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
     secretsSet: z.array(z.string()),
+    vaultSecrets: z
+      .array(z.strictObject({ field: z.string(), vault: idSchema('connection'), name: z.string() }))
+      .meta({ description: 'Of these, the ones that name a secret of a key vault and hold none' }),
     policy: policySchema,
     sharing: sharingSchema,
     direction: z.enum(['export', 'enrichment', 'both']),
@@ -117,6 +120,12 @@ const secretsSchema = z
 const secretsExpireAtSchema = z
   .record(keySchema, timeSchema.nullable())
   .meta({ description: 'When a secret ends, where that is known: it is told 14 days ahead. Another secret forgets it' })
+const fromVaultSchema = z
+  .record(keySchema, z.strictObject({ vault: referenceSchema, name: z.string().min(1).max(500) }))
+  .meta({
+    description:
+      'Secret fields that name a secret of a key vault, which is a connection too. They hold none from then on',
+  })
 const pinsSchema = z
   .record(keySchema, z.string().min(1).max(500))
   .meta({ description: 'What was shown by a check, and is trusted' })
@@ -155,6 +164,7 @@ export const connections = {
       settings: valuesSchema.default({}),
       secrets: secretsSchema.default({}),
       secretsExpireAt: secretsExpireAtSchema.default({}),
+      fromVault: fromVaultSchema.default({}),
       pins: pinsSchema.default({}),
       policy: policySchema.default({ ...policyDefault, hashed: [] }),
       sharing: sharingSchema.default({ with: 'administrators' }),
@@ -189,6 +199,7 @@ export const connections = {
         .meta({ description: 'Only what changes; null takes a setting away' }),
       secrets: secretsSchema.exactOptional(),
       secretsExpireAt: secretsExpireAtSchema.exactOptional(),
+      fromVault: fromVaultSchema.exactOptional(),
       policy: policySchema.exactOptional(),
       sharing: sharingSchema.exactOptional(),
     }),
@@ -335,6 +346,7 @@ export const connections = {
       connectorId: keySchema,
       settings: valuesSchema.default({}),
       secrets: secretsSchema.default({}),
+      fromVault: fromVaultSchema.default({}),
       pins: pinsSchema.default({}),
       secretsOf: referenceSchema.exactOptional().meta({
         description:
@@ -383,6 +395,16 @@ export const connections = {
         }),
       ),
     }),
+  }),
+  vaultSecrets: endpoint({
+    method: 'GET',
+    path: '/connections/{connection}/vault-secrets',
+    summary: 'Lists the names of the secrets in a key vault, and never one of them',
+    permission: 'connection.write',
+    params,
+    query: z.strictObject({ folder: z.string().max(500).default('') }),
+    response: z.strictObject({ names: z.array(z.string()) }),
+    errors: ['not-found', 'unavailable'],
   }),
   trust: endpoint({
     method: 'POST',

@@ -77,7 +77,7 @@ const signInSchema = z
   })
   .meta({ id: 'SignIn' })
 
-export const CATEGORIES = ['files', 'database', 'messaging', 'mail', 'advertising', 'crm'] as const
+export const CATEGORIES = ['files', 'database', 'messaging', 'mail', 'advertising', 'crm', 'key-vault'] as const
 
 export const connectorSchema = z
   .strictObject({

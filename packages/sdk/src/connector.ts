@@ -134,17 +134,27 @@ export interface TableDestination<S extends Fields, D extends Fields> extends De
 export type Destination<S extends Fields = Fields, D extends Fields = Fields> =
   RowsDestination<S, D> | FilesDestination<S, D> | TableDestination<S, D>
 
+/** Listed and read, never written. */
+export interface SecretStore<S extends Fields> {
+  /** Names below a folder (`''` is the root); one that ends in `/` is a folder itself. */
+  readonly list: (ctx: Context<S>, folder: string) => MaybePromise<readonly string[]>
+  /** The newest version; undefined where there is none, also where it was deleted. */
+  readonly read: (ctx: Context<S>, name: string) => MaybePromise<string | undefined>
+}
+
 export interface ConnectorDefinition<S extends Fields, D extends Readonly<Record<string, Fields>>> {
   /** Kebab-case, for ever: it is stored with connections. */
   readonly id: string
   readonly name: string
   readonly summary: string
-  readonly category: 'files' | 'database' | 'messaging' | 'mail' | 'advertising' | 'crm'
+  readonly category: 'files' | 'database' | 'messaging' | 'mail' | 'advertising' | 'crm' | 'key-vault'
   readonly direction: 'export' | 'enrichment' | 'both'
   readonly settings: S
   readonly auth: Auth<S>
   /** Verify: yields each step as it happens, and works before the connection is saved. */
   readonly check: (ctx: Context<S>) => AsyncIterable<CheckStep>
+  /** A key vault, whose secrets other connections may name instead of holding one. */
+  readonly secrets?: SecretStore<S>
   readonly destinations: { readonly [K in keyof D]: Destination<S, D[K]> }
 }
 

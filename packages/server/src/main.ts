@@ -19,7 +19,7 @@ import { makeWatch, traceOf } from './http/watch.ts'
 import type { AppEnv } from './http/who-asks.ts'
 import { backupStream } from './main/backup.ts'
 import { checkBeforeRun, checkStored } from './main/check-stored.ts'
-import { connectionAccess, type AccessParts } from './main/connection-access.ts'
+import { connectionAccess, readFromVault, type AccessParts } from './main/connection-access.ts'
 import { describeSystem } from './main/describe-system.ts'
 import { makeServiceSignIn } from './main/service-sign-in.ts'
 import { makeKeyRotation } from './main/key-rotation.ts'
@@ -123,7 +123,7 @@ export async function openPatchbay(settings: Settings, options: PatchbayOptions 
       now: clock.now,
       ...(options.failpoint === undefined ? {} : { failpoint: options.failpoint }),
     })
-    const parts = { db: store.db, vault, registry, now: clock.now }
+    const parts = { db: store.db, vault, registry, host, now: clock.now }
     const accessOf = (connection: Connection): ConnectionAccess => connectionAccess(parts, connection)
     const rotation = makeKeyRotation({
       store,
@@ -149,6 +149,7 @@ export async function openPatchbay(settings: Settings, options: PatchbayOptions 
       secrets: {
         seal: (place, text) => vault.seal(text, place),
         accessOf,
+        readFromVault: (vaultId, name, field) => readFromVault(parts, vaultId, name, field),
       },
       signIn: makeSignIn({
         db: store.db,

@@ -16,3 +16,13 @@ export function signInWays({ auth }: Connector): SignInWay[] {
     client: 'client' in method ? (method.client === 'operator' ? 'operator' : 'connection') : null,
   }))
 }
+
+/** Whether these settings choose a sign-in to which a person consents. */
+export function signsInAsSomebody(
+  connector: Connector,
+  settings: Readonly<Record<string, string | number | boolean>>,
+): boolean {
+  return signInWays(connector).some(
+    ({ type, chosenBy }) => type === 'oauth2' && (chosenBy === null || settings[chosenBy.field] === chosenBy.is),
+  )
+}

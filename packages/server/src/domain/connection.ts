@@ -37,6 +37,8 @@ export interface Connection {
   readonly settings: Readonly<Record<string, string | number | boolean>>
   /** Names of the secret fields that hold one. */
   readonly secretsSet: readonly string[]
+  /** Of these, the ones that name a secret of a key vault and hold none. */
+  readonly vaultSecrets: readonly { readonly field: string; readonly vault: ConnectionId; readonly name: string }[]
   readonly policy: DataPolicy
   readonly sharing: Sharing
   readonly health: 'unknown' | 'healthy' | 'failing'

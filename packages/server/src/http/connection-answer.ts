@@ -63,6 +63,7 @@ export function answerConnection(registry: Registry, connection: Connection) {
     sharing: sharing.with === 'named' ? { ...sharing, users: [...sharing.users] } : sharing,
     settings: { ...connection.settings },
     secretsSet: [...connection.secretsSet],
+    vaultSecrets: [...connection.vaultSecrets],
     policy: {
       ...policy,
       fields: typeof policy.fields === 'string' ? policy.fields : { only: [...policy.fields.only] },

@@ -20,6 +20,7 @@ import { readExport } from '../store/export.ts'
 import { hasLedger, readLedgers } from '../store/ledger.ts'
 import { answerConnection } from './connection-answer.ts'
 import { connectorFor } from './connection-draft.ts'
+import { refuseUsedVault } from './connection-vaults.ts'
 import type { Handlers } from './handler.ts'
 import type { HttpPorts } from './ports.ts'
 import { StaleRemoval } from './problem-of.ts'
@@ -36,7 +37,9 @@ export function makeRemovalHandlers(ports: HttpPorts): Handlers<Endpoints> {
 
     async remove({ params, body }, { by, change, now }) {
       return change(async (tx) => {
-        const { id } = await readConnection(tx, params.connection)
+        const connection = await readConnection(tx, params.connection)
+        const { id } = connection
+        await refuseUsedVault(tx, connection)
         await lockForRemoval(tx, id)
         const dependents = await listDependents(tx, id)
         refuseStale(id, dependents, body.confirmed)

@@ -1,6 +1,8 @@
 import type { contract } from '@patchbay/contract'
+import { askService } from '../connector-host/ask-service.ts'
 import { checkConnection } from '../connector-host/check-connection.ts'
 import type { ConnectionAccess } from '../connector-host/context.ts'
+import { listSecretsOfVault } from '../connector-host/secret-store.ts'
 import type { Connection } from '../domain/connection.ts'
 import { endpointIdentity } from '../domain/endpoint-identity.ts'
 import { changedEndpoint, endpointOf, shownSecrets, type FieldValues } from '../domain/field-values.ts'
@@ -14,6 +16,7 @@ import { removeSecret, writeSecret } from '../store/secret.ts'
 import { answerConnection, listConnections } from './connection-answer.ts'
 import { effectOf } from './connection-effect.ts'
 import { makeRemovalHandlers } from './connection-removal.ts'
+import { checkFromVault, dropUnusedGrant, readVault, writeFromVault } from './connection-vaults.ts'
 import { checkDraft, connectorFor, splitPins } from './connection-draft.ts'
 import type { CheckStep, Connector } from './connector-types.ts'
 import type { Handlers } from './handler.ts'
@@ -30,13 +33,15 @@ export function makeConnectionHandlers(ports: HttpPorts): Handlers<typeof contra
 
     async add({ body }, { by, change }) {
       const connector = connectorFor(registry, body.connectorId, 'connectorId')
-      const { values, secrets } = checkDraft(connector.settings, { ...body, stored: [] })
+      const { values, secrets } = checkDraft(connector.settings, { ...body, stored: Object.keys(body.fromVault) })
+      checkFromVault(connector, values, secrets, body.fromVault)
       return change(async (tx) => {
         const { name, policy, sharing } = body
         const draft = { name, connectorId: connector.id, settings: values, policy, sharing }
         const connection = await createConnection(tx, draft, by)
         await writeSecrets(ports, tx, connector, connection, secrets, by)
         await writeExpiries(tx, connection, Object.keys(secrets), body.secretsExpireAt)
+        await writeFromVault(ports, tx, connection, body.fromVault, by)
         return answerConnection(registry, await readConnection(tx, connection.id))
       })
     },
@@ -54,9 +59,11 @@ export function makeConnectionHandlers(ports: HttpPorts): Handlers<typeof contra
         const merged = { ...settings, ...body.settings }
         // Where or as whom: the stored secrets and what was trusted belong to the old place, and are asked for again.
         const isMoved = changedEndpoint(fields, before.settings, withoutNull(merged)).length > 0
-        const stored = isMoved ? [] : before.secretsSet
+        const { fromVault = {} } = body
+        const stored = [...(isMoved ? [] : before.secretsSet), ...Object.keys(fromVault)]
         const given = { settings: merged, pins: isMoved ? {} : pins, secrets: body.secrets ?? {}, stored }
         const { values, secrets } = checkDraft(fields, given)
+        checkFromVault(connector, values, secrets, fromVault)
         const draft = { name: body.name ?? before.name, settings: values, policy: body.policy ?? before.policy }
         const sharing = body.sharing === undefined ? {} : { sharing: body.sharing }
         const to = { ...draft, ...sharing, dropSecrets: isMoved }
@@ -64,6 +71,8 @@ export function makeConnectionHandlers(ports: HttpPorts): Handlers<typeof contra
         await writeSecrets(ports, tx, connector, after, secrets, by)
         const kept = before.secretsSet.filter((field) => !isMoved && !Object.hasOwn(secrets, field))
         await writeExpiries(tx, after, [...Object.keys(secrets), ...kept], body.secretsExpireAt ?? {}, kept)
+        await writeFromVault(ports, tx, after, fromVault, by)
+        await dropUnusedGrant(tx, connector, before, after, by)
         for (const field of after.secretsSet)
           if (!shownSecrets(fields, values).includes(field)) await removeSecret(tx, after.id, field, by)
         return answerConnection(registry, await readConnection(tx, after.id))
@@ -114,19 +123,31 @@ export function makeConnectionHandlers(ports: HttpPorts): Handlers<typeof contra
     async checkDraft({ body }, { signal }) {
       const connector = connectorFor(registry, body.connectorId, 'connectorId')
       const from = body.secretsOf === undefined ? undefined : await readConnection(db, body.secretsOf)
-      const stored = from?.secretsSet ?? []
+      const stored = [...(from?.secretsSet ?? []), ...Object.keys(body.fromVault)]
       const { values, secrets } = checkDraft(connector.settings, { ...body, stored })
+      checkFromVault(connector, values, secrets, body.fromVault)
       if (from !== undefined) refuseOtherEndpoint(connector, from, values)
       const keeper = from === undefined ? undefined : ports.secrets.accessOf(from)
       const access: ConnectionAccess = {
         connectionId: from?.id ?? DRAFT,
         settings: values,
-        readSecret: (field) =>
-          Object.hasOwn(secrets, field)
-            ? Promise.resolve(secrets[field])
-            : (keeper?.readSecret(field) ?? Promise.resolve(undefined)),
+        async readSecret(field) {
+          if (Object.hasOwn(secrets, field)) return secrets[field]
+          const named = Object.hasOwn(body.fromVault, field) ? body.fromVault[field] : undefined
+          if (named === undefined) return keeper?.readSecret(field)
+          const { id } = await readVault(ports, db, named.vault, `fromVault.${field}.vault`)
+          return ports.secrets.readFromVault(id, named.name, field)
+        },
       }
       return check(ports, connector, access, signal)
+    },
+
+    async vaultSecrets({ params, query }, { signal }) {
+      const vault = await readVault(ports, db, params.connection, 'connection')
+      const connector = connectorFor(registry, vault.connectorId, 'connectorId')
+      const access = ports.secrets.accessOf(vault)
+      const ask = () => listSecretsOfVault(ports.host, connector, access, query.folder)
+      return { names: [...(await askService(signal, true, ask))] }
     },
 
     async trust({ params, body }, { by, change, signal }) {

@@ -233,6 +233,8 @@ export interface SecretPort {
   ): string
   /** The stored connection, with the way to open its secrets at the moment of use. */
   accessOf(connection: Connection): ConnectionAccess
+  /** The newest of a key vault; `field` is for the words of a failure. */
+  readFromVault(vaultId: ConnectionId, name: string, field: string): Promise<string>
 }
 
 /** Signing a connection in to its service as somebody. `asker` is the session or the key that asks. */

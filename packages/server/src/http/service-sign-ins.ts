@@ -1,5 +1,5 @@
 import type { contract } from '@patchbay/contract'
-import { signInWays } from '../connector-host/sign-in-ways.ts'
+import { signsInAsSomebody } from '../connector-host/sign-in-ways.ts'
 import { actorOf, type Identity } from '../access/identity.ts'
 import type { Connection } from '../domain/connection.ts'
 import { readConnection } from '../store/connection.ts'
@@ -61,11 +61,7 @@ function askerOf(identity: Identity): string {
 
 async function signInOf({ db, registry }: HttpPorts, connection: Connection, identity: Identity, now: Date) {
   const connector = registry.findConnector(connection.connectorId)
-  const ways = connector === undefined ? [] : signInWays(connector)
-  const isUsed = ways.some(
-    ({ type, chosenBy }) =>
-      type === 'oauth2' && (chosenBy === null || connection.settings[chosenBy.field] === chosenBy.is),
-  )
+  const isUsed = connector !== undefined && signsInAsSomebody(connector, connection.settings)
   const grant = isUsed ? await readGrant(db, connection.id) : undefined
   const attempt = (await listAttempts(db, connection.id, now)).find(({ asker }) => asker === askerOf(identity))
   const isSoon = (at: Date | null): boolean => at !== null && at.getTime() < now.getTime() + SOON_DAYS * DAY_MS

@@ -21,6 +21,20 @@ export function selectConnections(db: Db) {
     )
     .select((select) =>
       select
+        .selectFrom('secret')
+        .whereRef('secret.connection_id', '=', 'connection.id')
+        .where('secret.vault_id', 'is not', null)
+        .select((inner) =>
+          inner.fn
+            .agg<{ field: string; vault: string; name: string }[] | null>('json_agg', [
+              sql`json_build_object('field', secret.field, 'vault', secret.vault_id, 'name', secret.vault_secret) ORDER BY secret.field`,
+            ])
+            .as('named'),
+        )
+        .as('vault_secrets'),
+    )
+    .select((select) =>
+      select
         .selectFrom('connection_user')
         .whereRef('connection_user.connection_id', '=', 'connection.id')
         .select((inner) => inner.fn.agg<string[] | null>('array_agg', ['connection_user.user_id']).as('users'))
@@ -37,6 +51,7 @@ export function connectionOf(
     connectorId: row.connector_id,
     settings: row.settings,
     secretsSet: (row.secrets_set ?? []).toSorted(),
+    vaultSecrets: (row.vault_secrets ?? []).map((named) => ({ ...named, vault: named.vault as ConnectionId })),
     policy: row.policy,
     sharing:
       row.sharing === 'named' ? { with: 'named', users: (row.shared_users ?? []).toSorted() } : { with: row.sharing },

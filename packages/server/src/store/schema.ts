@@ -131,7 +131,10 @@ interface ConnectionRow {
 interface SecretRow {
   connection_id: string
   field: string
+  /** Empty where the field names a secret of a key vault. */
   sealed: string
+  vault_id: string | null
+  vault_secret: string | null
   updated_at: Date
 }
 /** A connection's sign-in as somebody. */

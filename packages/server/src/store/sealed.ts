@@ -21,7 +21,7 @@ export async function listSealedOtherwise(
 ): Promise<readonly SealedRow[]> {
   const { rows } = await sql<{ kind: SealedRow['kind']; connection_id: string; field: string; sealed: string }>`
     SELECT kind, connection_id, field, sealed FROM (
-      SELECT 'secret' AS kind, connection_id, field, sealed FROM secret WHERE split_part(sealed, '.', 2) <> ${keyId}
+      SELECT 'secret' AS kind, connection_id, field, sealed FROM secret WHERE vault_id IS NULL AND split_part(sealed, '.', 2) <> ${keyId}
       UNION ALL
       SELECT 'grant', connection_id, '', sealed FROM oauth_grant WHERE split_part(sealed, '.', 2) <> ${keyId}
       UNION ALL
@@ -35,7 +35,7 @@ export async function listSealedOtherwise(
 
 export async function countSealedOtherwise(db: Db, keyId: string): Promise<number> {
   const { rows } = await sql<{ count: number }>`
-    SELECT (SELECT count(*) FROM secret WHERE split_part(sealed, '.', 2) <> ${keyId})
+    SELECT (SELECT count(*) FROM secret WHERE vault_id IS NULL AND split_part(sealed, '.', 2) <> ${keyId})
          + (SELECT count(*) FROM oauth_grant WHERE split_part(sealed, '.', 2) <> ${keyId})
          + (SELECT count(*) FROM notification_setting
              WHERE webhook_secret IS NOT NULL AND split_part(webhook_secret, '.', 2) <> ${keyId}) AS count`.execute(db)

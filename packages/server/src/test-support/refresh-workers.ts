@@ -38,7 +38,7 @@ export async function makeRefreshWorkers(
   const stored = await readConnection(db, options.connection)
   const connector = registry.findConnector(stored.connectorId)
   if (connector === undefined) throw new Error('The connector is not there')
-  const access = connectionAccess({ db, vault, registry, now }, stored)
+  const access = connectionAccess({ db, vault, registry, host, now }, stored)
   const { settings } = await openSettings(connector, access)
   const sources = await Promise.all(
     Array.from({ length: options.workers }, () =>

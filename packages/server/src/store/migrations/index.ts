@@ -11,6 +11,7 @@ import { up as removedConnections } from './0009-removed-connections.ts'
 import { up as keyRotation } from './0010-key-rotation.ts'
 import { up as users } from './0011-users.ts'
 import { up as healthNotifications } from './0012-health-notifications.ts'
+import { up as keyVaults } from './0013-key-vaults.ts'
 
 /** In order, by name. A release only ever adds to the end. */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
@@ -26,4 +27,5 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0010-key-rotation': { up: keyRotation },
   '0011-users': { up: users },
   '0012-health-notifications': { up: healthNotifications },
+  '0013-key-vaults': { up: keyVaults },
 }
