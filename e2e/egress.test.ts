@@ -5,7 +5,6 @@
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { Socket } from 'node:net'
-import { Readable } from 'node:stream'
 import {
   valueOf,
   signInMethods,
@@ -155,8 +154,6 @@ const BATCH: Batch = {
   changes: [{ change: 'added', key: KEY, fields: { email: 'a@example.org' } }],
 }
 
-const FILE = { name: 'a.csv', rows: 1, sizeBytes: 1, sha256: 'a'.repeat(64) }
-
 async function verify(host: ConnectorHost, connector: Connector, access: ConnectionAccess, signal: AbortSignal) {
   for await (const step of checkConnection(host, connector, access, signal)) if (!step.ok) return
 }
@@ -188,8 +185,6 @@ async function deliver(host: ConnectorHost, connector: Connector, access: Connec
       })
       try {
         if (opened.delivers === 'rows') await opened.delivery.deliver(BATCH)
-        if (opened.delivers === 'files')
-          await opened.delivery.put({ ...FILE, read: () => Readable.from([Buffer.from('a')]) })
         if (opened.delivers === 'table') await opened.openDelivery()
       } finally {
         await opened.close()
