@@ -21,7 +21,7 @@ export function RelativeTime({ at }: { readonly at: string | null | undefined })
   )
 }
 
-export function relativeTime(at: string, now: number): string {
+function relativeTime(at: string, now: number): string {
   const seconds = Math.round((new Date(at).getTime() - now) / 1000)
   const unit = UNITS.find(([, size]) => Math.abs(seconds) >= size)
   if (unit === undefined) return t('time.now')

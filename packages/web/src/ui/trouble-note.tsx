@@ -1,11 +1,4 @@
-import {
-  Button,
-  Link,
-  MessageBar,
-  MessageBarActions,
-  MessageBarBody,
-  MessageBarTitle,
-} from '@fluentui/react-components'
+import { Button, MessageBar, MessageBarActions, MessageBarBody, MessageBarTitle } from '@fluentui/react-components'
 import { troubleOf } from '../api/problem.ts'
 import { t } from '../messages/index.ts'
 
@@ -32,20 +25,5 @@ export function TroubleNote({ error, onRetry }: Props) {
         </MessageBarActions>
       )}
     </MessageBar>
-  )
-}
-
-/** The same, small, in a row of a list or below a field. */
-export function TroubleLine({ error, onRetry }: Props) {
-  const { what, cure } = troubleOf(error)
-  return (
-    <span role="alert">
-      {what}. {cure}{' '}
-      {onRetry === undefined ? null : (
-        <Link as="button" onClick={onRetry}>
-          {t('problem.retry')}
-        </Link>
-      )}
-    </span>
   )
 }
