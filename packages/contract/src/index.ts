@@ -1,5 +1,19 @@
 export * from './audit.ts'
 export * from './client.ts'
+export {
+  HEALTHS,
+  CONNECTION_SORTS,
+  policySchema,
+  sharingSchema,
+  connectionSchema,
+  sharedConnectionSchema,
+  checkStepSchema,
+  type Sharing,
+  type Connection,
+  type SharedConnection,
+  type CheckStep,
+  type Checked,
+} from './connection-shapes.ts'
 export * from './connections.ts'
 export * from './connectors.ts'
 export * from './contract.ts'

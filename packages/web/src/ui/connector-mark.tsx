@@ -2,6 +2,7 @@ import { makeStyles, mergeClasses, tokens } from '@fluentui/react-components'
 import {
   DatabaseRegular,
   FolderRegular,
+  KeyRegular,
   MailRegular,
   MegaphoneRegular,
   PeopleRegular,
@@ -16,6 +17,7 @@ const ICON = {
   mail: MailRegular,
   advertising: MegaphoneRegular,
   crm: PeopleRegular,
+  'key-vault': KeyRegular,
 } as const
 
 const useStyles = makeStyles({

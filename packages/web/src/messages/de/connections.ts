@@ -27,6 +27,7 @@ export const connections = {
   'category.files': 'Dateien',
   'category.database': 'Datenbanken',
   'category.messaging': 'Nachrichten',
+  'category.key-vault': 'Schlüsseltresor',
   'category.mail': 'E-Mail',
   'category.advertising': 'Werbung',
   'category.crm': 'CRM',

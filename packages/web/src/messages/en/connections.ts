@@ -28,6 +28,7 @@ export const connections = {
   'category.files': 'Files',
   'category.database': 'Databases',
   'category.messaging': 'Messaging',
+  'category.key-vault': 'Key vault',
   'category.mail': 'E-mail',
   'category.advertising': 'Advertising',
   'category.crm': 'CRM',
