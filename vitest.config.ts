@@ -8,6 +8,7 @@ export default defineConfig({
   test: {
     // Real servers and the data engine run beside the tests: more workers than this only take memory from them.
     maxWorkers: 2,
+    maxConcurrency: 2,
     pool: 'forks',
     globals: false,
     projects: [

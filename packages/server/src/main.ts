@@ -158,6 +158,7 @@ export async function openPatchbay(settings: Settings, options: PatchbayOptions 
         randomBytes,
       }),
       publicUrl: settings.publicUrl,
+      networkAddress: `${settings.host.includes(':') ? `[${settings.host}]` : settings.host}:${settings.port}`,
       serviceSignIn: makeServiceSignIn({ ...parts, host, accessOf, publicUrl: settings.publicUrl }),
       notifications: { canMail: false, sealKey: (place, key) => vault.seal(key, keyPlace(place)) },
       uploadBytesMax: settings.uploadMaxMb * 1_000_000,

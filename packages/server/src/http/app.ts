@@ -33,6 +33,8 @@ const SECURITY_HEADERS: Readonly<Record<string, string>> = {
   'x-frame-options': 'DENY',
   'referrer-policy': 'no-referrer',
   'cross-origin-resource-policy': 'same-origin',
+  // A service's sign-in opens in a window of its own, and nothing else has a hold on ours.
+  'cross-origin-opener-policy': 'same-origin-allow-popups',
   'cache-control': 'no-store',
 }
 

@@ -7,7 +7,7 @@ import type { Tx } from '../store/schema.ts'
 export interface Call {
   readonly identity: Identity
   /** The request's own headers, and where it came from: for signing in alone. */
-  readonly request: { readonly headers: Headers; readonly address: string }
+  readonly request: { readonly headers: Headers; readonly address: string; readonly isOperator: boolean }
   /** Goes out with the answer. */
   readonly setCookies: (cookies: readonly string[]) => void
   readonly now: Date

@@ -30,6 +30,8 @@ export interface HttpPorts {
   readonly signIn: SignIn
   /** Where browsers reach the server, where that is known. */
   readonly publicUrl: string | undefined
+  /** Host and port at which the server listens, by its settings. */
+  readonly networkAddress: string
   readonly notifications: NotificationPort
   readonly uploadBytesMax: number
   /** Of one identity. */

@@ -10,7 +10,11 @@ import type { AppEnv } from './who-asks.ts'
 export function cookieJar(context: Context<AppEnv>, cookies: string[]): Pick<Call, 'request' | 'setCookies'> {
   const bindings = context.env as AppEnv['Bindings'] | undefined
   return {
-    request: { headers: context.req.raw.headers, address: bindings?.address ?? '' },
+    request: {
+      headers: context.req.raw.headers,
+      address: bindings?.address ?? '',
+      isOperator: bindings?.door === 'operator',
+    },
     setCookies: (more) => void cookies.push(...more),
   }
 }

@@ -5,8 +5,8 @@ import { checkNewPassword, hashPassword, isPassword } from '../access/password.t
 import { makeSignInLimit, type SignInLimit } from '../access/sign-in-limit.ts'
 import { Problem } from '../domain/problem.ts'
 import { appendAudit } from '../store/audit.ts'
-import { listInvitations, makeLink, removeInvitation, takeLink, type Link } from '../store/link.ts'
-import type { Tx } from '../store/schema.ts'
+import { isGoodLink, listInvitations, makeLink, removeInvitation, takeLink, type Link } from '../store/link.ts'
+import type { Db, Tx } from '../store/schema.ts'
 import {
   changeRole,
   createUser,
@@ -62,8 +62,11 @@ export function makeUserHandlers(ports: HttpPorts): { readonly [R in keyof Peopl
       cure: 'Enter the one you sign in with',
     })
   }
-  const linkTo = (page: string, token: string, { headers }: Call['request']): string =>
-    `${ports.publicUrl ?? `http://${headers.get('host') ?? 'localhost'}`}/${page}#${token}`
+  const linkTo = (page: string, token: string, { headers, isOperator }: Call['request']): string => {
+    // The operator's socket has no address that another could open.
+    const host = isOperator ? ports.networkAddress : (headers.get('host') ?? ports.networkAddress)
+    return `${ports.publicUrl ?? `http://${host}`}/${page}#${token}`
+  }
 
   return {
     session: {
@@ -114,6 +117,7 @@ export function makeUserHandlers(ports: HttpPorts): { readonly [R in keyof Peopl
     owner: {
       async claim({ body }, call) {
         takeTry(limit, call, 'owner')
+        await refuseBadLink(ports.db, body.token, 'owner', call.now)
         checkNewPassword(body.password, [body.name, body.email])
         const passwordHash = await hashPassword(body.password, ports.randomBytes)
         await call.change(async (tx) => {
@@ -186,6 +190,7 @@ export function makeUserHandlers(ports: HttpPorts): { readonly [R in keyof Peopl
       },
       async accept({ body }, call) {
         takeTry(limit, call, 'invitation')
+        await refuseBadLink(ports.db, body.token, 'invitation', call.now)
         const passwordHash = await hashPassword(body.password, ports.randomBytes)
         const email = await call.change(async (tx) => {
           const link = await takeOr(tx, body.token, 'invitation', call.now)
@@ -199,6 +204,7 @@ export function makeUserHandlers(ports: HttpPorts): { readonly [R in keyof Peopl
       },
       async setPassword({ body }, call) {
         takeTry(limit, call, 'password')
+        await refuseBadLink(ports.db, body.token, 'password', call.now)
         const hash = await hashPassword(body.password, ports.randomBytes)
         const email = await call.change(async (tx) => {
           const { userId } = await takeOr(tx, body.token, 'password', call.now)
@@ -226,7 +232,16 @@ function takeTry(limit: SignInLimit, call: Call, account: string): void {
 async function takeOr(tx: Tx, token: string, kind: Link['kind'], now: Date): Promise<Link> {
   const link = await takeLink(tx, token, kind, now)
   if (link !== undefined) return link
-  throw new Problem('not-allowed', 'This link is good for nothing any more, or never was', {
+  throw badLink(kind)
+}
+
+/** A password is hashed for somebody with a link, and not for anybody who asks. */
+async function refuseBadLink(db: Db, token: string, kind: Link['kind'], now: Date): Promise<void> {
+  if (!(await isGoodLink(db, token, kind, now))) throw badLink(kind)
+}
+
+function badLink(kind: Link['kind']): Problem {
+  return new Problem('not-allowed', 'This link is good for nothing any more, or never was', {
     path: 'token',
     cure: kind === 'owner' ? 'Start the server again: it prints a new one' : 'Ask an Administrator for a new one',
   })

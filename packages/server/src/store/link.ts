@@ -61,6 +61,19 @@ export async function makeLink(
   return { link: linkOf(row), token }
 }
 
+/** Whether it could be used: asked before work that nobody should cause without a link. */
+export async function isGoodLink(db: Db, token: string, kind: LinkKind, now: Date): Promise<boolean> {
+  const row = await db
+    .selectFrom('link')
+    .select('id')
+    .where('hash', '=', hashOf(token))
+    .where('kind', '=', kind)
+    .where('used_at', 'is', null)
+    .where('expires_at', '>', now)
+    .executeTakeFirst()
+  return row !== undefined
+}
+
 /** Uses it up: of any number that come with it at once, one gets it. */
 export async function takeLink(tx: Tx, token: string, kind: LinkKind, now: Date): Promise<Link | undefined> {
   const row = await tx
