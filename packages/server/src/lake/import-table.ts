@@ -67,9 +67,9 @@ export interface ImportedTable {
   readonly dialect: CsvDialect | null
 }
 
-/** About a quarter of a million rows: what is read at once where a table is gone through file by file. */
+/** About a million rows: parts of this size are what is read side by side, and what is sent as one file. */
 const ROW_GROUP_ROWS = 122_880
-const ROW_GROUPS_PER_FILE = 2
+const ROW_GROUPS_PER_FILE = 8
 /** Above this the folders of the files are opened to the engine, instead of each file by itself. */
 const FILES_NAMED_MAX = 200
 

@@ -394,7 +394,7 @@ describe('a full disk', () => {
         const session = await own.open(planOf({ mode: 'replace', delivers: 'files', sources: [source] }))
         const diff = await session.diff(source)
         const write = async () => session.writePart(source, diff, { number: 1, of: 1 }, DEFAULT_FORMAT)
-        await expect(write()).rejects.toThrow(/no more room/)
+        await expect(write()).rejects.toThrow(/No space left/)
         expect(everyFile(runs).filter((path) => !path.includes('set-aside'))).toEqual([])
         execFileSync('mount', ['-o', 'remount,size=64m', runs])
         const file = await write()

@@ -25,7 +25,7 @@ import { csvHeaderCell } from './plan-sql/cell-sql.ts'
 import { hasChangeColumn } from './session-check.ts'
 import { finishedFile, finishFile, isThere, writeText } from './session-files.ts'
 import { describeModel } from './session-model.ts'
-import { copiedBeside, count, readPieces, selectContext, type Lake } from './session-select.ts'
+import { copied, count, readPieces, selectContext, type Lake } from './session-select.ts'
 import type { PartFormat, PartOf, SourceDiff, SpoolFile } from './session-types.ts'
 import { quoteText } from './sql-text.ts'
 
@@ -48,9 +48,8 @@ interface BegunPart {
 }
 
 /**
- * Parts in the making and finished ones. DuckDB writes two of them at once, since at the end of a file all its threads but
- * one would have nothing to do; a part that is written is packed, summed and flushed beside that. The spool holds two parts
- * more than is wanted, not the whole export.
+ * Parts in the making and finished ones. While a part that was asked for is packed and flushed, the rows of the one after
+ * it are written already, and no further: the spool holds one part more than is wanted, not the whole export.
  */
 export class Parts {
   readonly #lake: Lake
@@ -64,15 +63,13 @@ export class Parts {
 
   async write(source: SelectedSource, diff: SourceDiff, part: PartOf, format: PartFormat): Promise<SpoolFile> {
     const { file, written } = this.#begin(source, diff, part, format)
-    const beginAhead = (by: number): void => {
-      const number = part.number + by
-      if (number <= part.of && !this.#isClosed) this.#begin(source, diff, { ...part, number }, format)
+    if (part.number < part.of) {
+      const next = { ...part, number: part.number + 1 }
+      written.then(
+        () => this.#isClosed || this.#begin(source, diff, next, format),
+        () => undefined,
+      )
     }
-    beginAhead(1)
-    written.then(
-      () => beginAhead(2),
-      () => undefined,
-    )
     return file
   }
 
@@ -127,10 +124,7 @@ export class Parts {
     if (finished !== undefined) return finished
     const temporary = files.temporary('part')
     try {
-      const rows = await copiedBeside(
-        db,
-        copyStatement(source, await this.#rows(source, diff, part), format, temporary),
-      )
+      const rows = await copied(db, copyStatement(source, await this.#rows(source, diff, part), format, temporary))
       onWritten()
       const packed = isPacked(format) ? await gzip(temporary, files.temporary('gz')) : temporary
       return await finishFile(files, { temporary: packed, rows }, { path, name })

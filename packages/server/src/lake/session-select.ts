@@ -66,17 +66,9 @@ export async function copyParquet(db: DuckDb, rows: string, path: string): Promi
   return copied(db, `COPY (${rows}) TO ${quoteText(path)} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)`)
 }
 
-async function copied(db: DuckDb, statement: string): Promise<number> {
+export async function copied(db: DuckDb, statement: string): Promise<number> {
   const [row] = await db.rows(statement)
   return count(row?.['Count'])
-}
-
-/** The same over a connection of its own, beside other statements. */
-export async function copiedBeside(db: DuckDb, statement: string): Promise<number> {
-  let rows: number | undefined
-  for await (const { columns } of db.stream(statement)) rows = count(columns[0]?.[0])
-  if (rows === undefined) throw new Error('A COPY said nothing of its rows')
-  return rows
 }
 
 export async function readCount(db: DuckDb, sql: string): Promise<number> {

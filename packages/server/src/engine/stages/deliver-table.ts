@@ -8,8 +8,8 @@ import { withFailpoints } from './deliver-files.ts'
 
 type TableDestination = Extract<OpenDestination, { delivers: 'table' }>
 
-/** Small enough that loading begins soon, large enough that a part is worth its round trips. */
-const ROWS_PER_PART = 245_760
+/** As many as a file of a table holds: a part is never less than a file. */
+const ROWS_PER_PART = 983_040
 const PARTS_MAX = 1024
 
 /** The permission to go on was refused in the middle of an attempt. */

@@ -80,13 +80,10 @@ function numberedRelation(table: PinnedTable, root: string, numbers?: readonly n
     const none = table.fields.map(({ name, type }) => `NULL::${SQL_TYPE[type]} AS ${quoteName(name)}`)
     return `(SELECT ${none.join(', ')}, 0 AS ${FILE_NUMBER} WHERE FALSE) t`
   }
-  const paths = wanted.map(({ file }) => join(root, file))
-  const isWhole = wanted.every(({ number }, index) => number === index)
-  // `file_index` is the place in the list that is read.
-  const number = isWhole
-    ? 'file_index'
-    : `[${wanted.map((one) => one.number).join(', ')}][CAST(file_index AS BIGINT) + 1]`
-  return `(SELECT *, CAST(${number} AS INTEGER) AS ${FILE_NUMBER} FROM ${parquetFiles(paths)}) t`
+  const files = wanted.map(
+    ({ file, number }) => `SELECT *, ${number} AS ${FILE_NUMBER} FROM ${parquetFiles([join(root, file)])}`,
+  )
+  return `(${files.join(' UNION ALL ')}) t`
 }
 
 /** The rows of some files of the table by their target columns, whatever the plan's rule says of them. */
