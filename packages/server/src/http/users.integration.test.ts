@@ -313,6 +313,34 @@ describe('users', () => {
     expect((await ask('GET', '/me', undefined, changed.cookie)).status).toBe(401)
   })
 
+  test('leave no way back in by links that they made, or that were made for what they were', async () => {
+    const owner = await claimOwner()
+    const linkFor = async (path: string, by: string, body?: unknown): Promise<string> => {
+      const answer = await ask<{ link: string }>('POST', path, body, by)
+      return new URL(answer.body.link).hash.slice(1)
+    }
+    const password = 'seven slow blue trains'
+    for (const end of ['DELETE', 'PATCH']) {
+      const email = `${end.toLowerCase()}@example.org`
+      const ada = await invited('Administrator', email, owner.cookie)
+      const token = await linkFor('/invitations', ada.cookie, { email: `other-${email}`, role: 'Administrator' })
+      const role = end === 'PATCH' ? { role: 'Viewer' } : undefined
+      expect((await ask(end, `/users/${ada.body.id ?? ''}`, role, owner.cookie)).status).toBe(200)
+      expect((await ask('POST', '/invitations/accept', { token, name: 'Again', password })).status).toBe(403)
+    }
+    const ada = await invited('Administrator', 'ada@example.org', owner.cookie)
+    const next = await invited('Viewer', 'next@example.org', owner.cookie)
+    const nextId = next.body.id ?? ''
+    const early = await linkFor(`/users/${nextId}/password-link`, ada.cookie)
+    expect((await ask('PUT', '/owner', { user: nextId, password: PASSWORD }, owner.cookie)).status).toBe(200)
+    expect((await ask('POST', '/password', { token: early, password })).status).toBe(403)
+
+    const adaId = ada.body.id ?? ''
+    const stale = await linkFor(`/users/${adaId}/password-link`, owner.cookie)
+    expect((await ask('POST', '/me/password', { current: OTHER, next: password }, ada.cookie)).status).toBe(204)
+    expect((await ask('POST', '/password', { token: stale, password: PASSWORD })).status).toBe(403)
+  })
+
   test('are what connections are shared with by name', async () => {
     const owner = await claimOwner()
     const cem = await invited('Contributor', 'cem@example.org', owner.cookie)

@@ -92,6 +92,7 @@ export async function changeRole(tx: Tx, id: string, role: Role, by: By): Promis
   if (before.isOwner) throw ownerStays('The owner is an Administrator for as long as they are the owner')
   await tx.updateTable('user_').set({ role, updated_at: by.now }).where('id', '=', id).execute()
   await endSessions(tx, id)
+  await endLinks(tx, id)
   const detail = { from: before.role, to: role }
   await appendAudit(tx, { at: by.now, actor: by.actor, action: 'user.role-changed', subject: id, detail })
   return readUser(tx, id)
@@ -102,6 +103,7 @@ export async function removeUser(tx: Tx, id: string, by: By): Promise<User> {
   const person = await lockUser(tx, id)
   if (person.isOwner) throw ownerStays('The owner cannot be removed')
   await endSessions(tx, id)
+  await endLinks(tx, id)
   await tx.deleteFrom('sign_in').where('user_id', '=', id).execute()
   await tx.deleteFrom('connection_user').where('user_id', '=', id).execute()
   await tx
@@ -117,6 +119,8 @@ export async function removeUser(tx: Tx, id: string, by: By): Promise<User> {
 export async function handOver(tx: Tx, from: string, to: string, by: By): Promise<User> {
   const [owner, next] = [await lockUser(tx, from), await lockUser(tx, to)]
   if (!owner.isOwner) throw ownerStays('Only the owner can hand this over')
+  // Whoever could make a link for a user could not make one for the owner.
+  await endLinks(tx, to)
   await tx.updateTable('user_').set({ is_owner: false, updated_at: by.now }).where('id', '=', from).execute()
   await tx
     .updateTable('user_')
@@ -137,6 +141,7 @@ export async function setPassword(tx: Tx, id: string, passwordHash: string, by: 
     .where('provider_id', '=', PASSWORD_PROVIDER)
     .execute()
   await endSessions(tx, id)
+  await endPasswordLinks(tx, id)
   await appendAudit(tx, { at: by.now, actor: by.actor, action: 'user.password-set', subject: id, detail: {} })
 }
 
@@ -152,6 +157,16 @@ export async function readPasswordHash(db: Db, id: string): Promise<string | und
 
 export async function endSessions(db: Db, id: string): Promise<void> {
   await db.deleteFrom('session').where('user_id', '=', id).execute()
+}
+
+/** What they made with rights that they have no more, and what was made for them. */
+async function endLinks(tx: Tx, id: string): Promise<void> {
+  await tx.deleteFrom('link').where('created_by', '=', `user:${id}`).where('used_at', 'is', null).execute()
+  await endPasswordLinks(tx, id)
+}
+
+async function endPasswordLinks(tx: Tx, id: string): Promise<void> {
+  await tx.deleteFrom('link').where('user_id', '=', id).where('used_at', 'is', null).execute()
 }
 
 async function lockUser(tx: Tx, id: string): Promise<User> {
