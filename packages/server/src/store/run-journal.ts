@@ -57,15 +57,14 @@ export async function intend(
       ? sql``
       : sql`WITH answered AS MATERIALIZED (SELECT bool_and(a.written) AS ok FROM (${answering(hold, answers)}) a)`
   const { rows } = await sql<IntendRow>`
-    ${answered} SELECT c.revision, i.*
+    ${answered} SELECT ${answers.length === 0 ? sql`true` : sql`(SELECT ok FROM answered)`} AS ok, c.revision, i.*
       FROM (SELECT 1) one
       LEFT JOIN connection c ON c.id = ${known.connectionId}
       LEFT JOIN LATERAL run_intend(${hold.runId}, ${hold.epoch}, ${source}, ${kind}, ${first}, ${last}, ${file}) i
-        ON coalesce(c.revision, ${known.revision}) = ${known.revision}
-    ${answers.length === 0 ? sql`` : sql`WHERE (SELECT ok FROM answered) IS NOT NULL`}`.execute(db)
+        ON coalesce(c.revision, ${known.revision}) = ${known.revision}`.execute(db)
   const row = rows[0]
   const isExpected = row?.revision === null || row?.revision === known.revision
-  if (row === undefined || (isExpected && row.is_connected === null)) return undefined
+  if (row?.ok !== true || (isExpected && row.is_connected === null)) return undefined
   if (row.is_connected === null) {
     return { connectionRevision: row.revision, canceledBy: null, isConnected: true, written: false }
   }
@@ -82,6 +81,8 @@ export async function intend(
 
 /** The columns of `run_intend` are null where it was not asked, or the hold is lost. */
 interface IntendRow {
+  /** Whether the answers were written. */
+  readonly ok: boolean
   readonly revision: number | null
   readonly canceled_by: string | null
   readonly is_connected: boolean | null
