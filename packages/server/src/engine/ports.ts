@@ -237,12 +237,8 @@ export interface LakeSession {
     limits: { readonly rowsPerBatch: number; readonly bytesPerBatch: number },
     from: number,
   ): AsyncIterable<OutboxBatch>
-  /** How many parts the source is cut into: of about `rowsPerPart`, at most `partsMax`, at least one, the same each time. */
-  countParts(
-    source: PlanSource,
-    diff: SourceDiff,
-    sizes: { readonly partsMax: number; readonly rowsPerPart: number },
-  ): number
+  /** How many parts the source is cut into: of about a million rows, at most `partsMax`, at least one, the same each time. */
+  countParts(source: PlanSource, diff: SourceDiff, partsMax: number): number
   /**
    * Writes one part (from 1) to the spool: to a temporary name, fsynced, renamed. `csv-for-load` is the dialect of `TableDelivery`.
    */

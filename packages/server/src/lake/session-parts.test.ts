@@ -43,7 +43,7 @@ const FIELDS = {
 const LOAD_CSV: PartFormat = 'csv-for-load'
 
 async function writeAll(session: LakeSession, source: PlanSource, diff: SourceDiff, format: PartFormat, partsMax = 1) {
-  const of = session.countParts(source, diff, { partsMax, rowsPerPart: 983_040 })
+  const of = session.countParts(source, diff, partsMax)
   const files: SpoolFile[] = []
   for (let number = 1; number <= of; number += 1) {
     files.push(await session.writePart(source, diff, { number, of }, format))

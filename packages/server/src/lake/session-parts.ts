@@ -29,16 +29,15 @@ import { copied, count, readPieces, selectContext, type Lake } from './session-s
 import type { PartFormat, PartOf, SourceDiff, SpoolFile } from './session-types.ts'
 import { quoteText } from './sql-text.ts'
 
+/** A part is worth a file of its own from here on. Table files hold as many rows. */
+const PART_ROWS = 983_040
+
 /** Between a file's pieces on the way through gzip. */
 const PIPE_BYTES = 1 << 18
 
-export function countParts(
-  source: SelectedSource,
-  diff: SourceDiff,
-  { partsMax, rowsPerPart }: { readonly partsMax: number; readonly rowsPerPart: number },
-): number {
+export function countParts(source: SelectedSource, diff: SourceDiff, partsMax: number): number {
   const due = diff.added + diff.changed + diff.removed
-  return Math.max(1, Math.min(partsMax, source.table.files.length, Math.ceil(due / rowsPerPart)))
+  return Math.max(1, Math.min(partsMax, source.table.files.length, Math.ceil(due / PART_ROWS)))
 }
 
 interface BegunPart {

@@ -76,11 +76,7 @@ export interface PartOf {
 export interface LakeSession {
   diff(source: PlanSource): Promise<SourceDiff>
   batches(source: PlanSource, diff: SourceDiff, limits: BatchLimits, from: number): AsyncIterable<OutboxBatch>
-  countParts(
-    source: PlanSource,
-    diff: SourceDiff,
-    sizes: { readonly partsMax: number; readonly rowsPerPart: number },
-  ): number
+  countParts(source: PlanSource, diff: SourceDiff, partsMax: number): number
   writePart(source: PlanSource, diff: SourceDiff, part: PartOf, format: PartFormat): Promise<SpoolFile>
   writeModel(
     plan: Plan,

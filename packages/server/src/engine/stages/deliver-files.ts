@@ -15,9 +15,6 @@ import {
 
 type FilesDestination = Extract<OpenDestination, { delivers: 'files' }>
 
-/** About a million: fewer would make many files, more would leave the line idle until the first is written. */
-const ROWS_PER_FILE = 983_040
-
 interface SentPart {
   readonly source: string
   readonly file: DeliveredFile
@@ -52,10 +49,7 @@ async function putParts(run: Delivering, destination: FilesDestination, parts: S
   try {
     for (const { source, diff, due } of dueSources(run)) {
       if (due === 0 && run.plan.mode !== 'replace') continue
-      const of = run.lake.countParts(source, diff, {
-        partsMax: destination.limits.partsPerTable,
-        rowsPerPart: ROWS_PER_FILE,
-      })
+      const of = run.lake.countParts(source, diff, destination.limits.partsPerTable)
       for (let number = 1; number <= of && failure === null; number++) {
         const key: JournalKey = { source: source.name, kind: 'part', first: number, last: number }
         const known = run.journal.get(journalText(key))

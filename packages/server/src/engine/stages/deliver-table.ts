@@ -8,8 +8,7 @@ import { withFailpoints } from './deliver-files.ts'
 
 type TableDestination = Extract<OpenDestination, { delivers: 'table' }>
 
-/** As many as a file of a table holds: a part is never less than a file. */
-const ROWS_PER_PART = 983_040
+/** Of a table of a thousand million rows. */
 const PARTS_MAX = 1024
 
 /** The permission to go on was refused in the middle of an attempt. */
@@ -82,7 +81,7 @@ async function loadSource(
   marker: string,
 ): Promise<void> {
   await delivery.begin(shapeOf(run, source), marker)
-  const of = run.lake.countParts(source, diff, { partsMax: PARTS_MAX, rowsPerPart: ROWS_PER_PART })
+  const of = run.lake.countParts(source, diff, PARTS_MAX)
   const write = (number: number) => run.lake.writePart(source, diff, { number, of }, 'csv-for-load')
   let rows = 0
   let next = write(1)
